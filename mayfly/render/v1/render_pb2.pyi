@@ -1,0 +1,66 @@
+from mayfly.photo.v1 import photo_pb2 as _photo_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RenderOptions(_message.Message):
+    __slots__ = ("scene_id", "caption_id", "locale", "seed")
+    SCENE_ID_FIELD_NUMBER: _ClassVar[int]
+    CAPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    LOCALE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    scene_id: str
+    caption_id: str
+    locale: str
+    seed: int
+    def __init__(self, scene_id: _Optional[str] = ..., caption_id: _Optional[str] = ..., locale: _Optional[str] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class ListScenesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListScenesResponse(_message.Message):
+    __slots__ = ("scenes",)
+    SCENES_FIELD_NUMBER: _ClassVar[int]
+    scenes: _containers.RepeatedCompositeFieldContainer[CatalogueScene]
+    def __init__(self, scenes: _Optional[_Iterable[_Union[CatalogueScene, _Mapping]]] = ...) -> None: ...
+
+class CatalogueScene(_message.Message):
+    __slots__ = ("scene_id", "kind", "titles", "captions", "min_side")
+    class TitlesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    SCENE_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TITLES_FIELD_NUMBER: _ClassVar[int]
+    CAPTIONS_FIELD_NUMBER: _ClassVar[int]
+    MIN_SIDE_FIELD_NUMBER: _ClassVar[int]
+    scene_id: str
+    kind: str
+    titles: _containers.ScalarMap[str, str]
+    captions: _containers.RepeatedCompositeFieldContainer[CatalogueCaption]
+    min_side: int
+    def __init__(self, scene_id: _Optional[str] = ..., kind: _Optional[str] = ..., titles: _Optional[_Mapping[str, str]] = ..., captions: _Optional[_Iterable[_Union[CatalogueCaption, _Mapping]]] = ..., min_side: _Optional[int] = ...) -> None: ...
+
+class CatalogueCaption(_message.Message):
+    __slots__ = ("caption_id", "texts")
+    class TextsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    CAPTION_ID_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    caption_id: str
+    texts: _containers.ScalarMap[str, str]
+    def __init__(self, caption_id: _Optional[str] = ..., texts: _Optional[_Mapping[str, str]] = ...) -> None: ...
