@@ -47,7 +47,9 @@ class CustodyServiceServicer:
     """
 
     def Attend(self, request_iterator, context):
-        """Up: hello first, then events in batches. Down: an acknowledgement for each batch, and revocations.
+        """Up: hello first, then events in batches. Down: an acknowledgement of the hello (with the last sequence that
+        purge has of this epoch, 0 for a new one), one for each batch, and revocations. A holder takes photos only once its
+        hello is acknowledged.
         What is not acknowledged when the stream breaks is sent again on the next one; purge takes each (epoch, sequence)
         once.
         """

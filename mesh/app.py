@@ -1,0 +1,68 @@
+"""A process's life: settings, controls, components started in order and stopped in reverse, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+from mesh import log
+from mesh.errors import ConfigError
+
+EX_CONFIG = 78  # sysexits.h
+
+
+class Component(Protocol):
+    """Something that is started once and stopped once."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class App:
+    """Components in the order in which they start."""
+
+    def __init__(self, describe: Callable[[], dict[str, str]]) -> None:
+        self._components: list[Component] = []
+        self._describe = describe
+
+    def add(self, *components: Component) -> None:
+        self._components.extend(components)
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT; then stops everything in reverse, each within its own bound."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        logger = log.get_logger()
+        started: list[Component] = []
+        try:
+            for component in self._components:
+                await component.start()
+                started.append(component)
+            logger.info("serving", **self._describe())
+            await stop.wait()
+            logger.info("draining")
+        finally:
+            for component in reversed(started):
+                await component.stop()
+        logger.info("stopped")
+
+
+def main(service: str, build: Callable[[], App]) -> None:
+    """What every ``__main__`` calls. Exits with 78 and one line when the configuration is wrong."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    try:
+        asyncio.run(_run(build))
+    except ConfigError as error:
+        print(f"{service}: {error}", file=sys.stderr)  # noqa: T201 - the one line a person reads
+        sys.exit(EX_CONFIG)
+
+
+async def _run(build: Callable[[], App]) -> None:
+    await build().run()

@@ -1,0 +1,91 @@
+"""Settings that every service shares, and how settings are loaded: from the environment, checked once, at start."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mesh.errors import ConfigError
+
+_ADDRESS = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9_.-]+):(\d{1,5})$")
+_INSTANCE = re.compile(r"^[a-z0-9][a-z0-9.-]{0,62}$")
+
+
+def _address(value: str) -> str:
+    match = _ADDRESS.match(value)
+    if match is None or int(match.group(2)) > 65535:
+        raise ValueError("must be HOST:PORT")
+    return value
+
+
+def _instance(value: str) -> str:
+    if value and not _INSTANCE.match(value):
+        raise ValueError("must be lowercase letters, digits, dots and dashes, at most 63")
+    return value
+
+
+def _file(value: Path) -> Path:
+    if not value.is_file():
+        raise ValueError("no such file")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+ExistingFile = Annotated[Path, AfterValidator(_file)]
+
+
+class MeshSettings(BaseSettings):
+    """What every process of the mesh is told. Each field is the environment variable ``MAYFLY_<FIELD>``."""
+
+    model_config = SettingsConfigDict(env_prefix="MAYFLY_", env_file=None, frozen=True)
+
+    instance: Annotated[str, AfterValidator(_instance)] = ""
+    """The place in the deployment that this process fills, stable over restarts. Default: ``<service>-0``."""
+    listen: Address
+    """Where gRPC is served."""
+    ops_listen: Address
+    """Where /metrics, /healthz and /readyz are served, in plain HTTP: on loopback, or where only scrapers reach it."""
+    tls_cert: ExistingFile
+    """This service's certificate chain, PEM; its SPIFFE URI is its identity."""
+    tls_key: ExistingFile
+    tls_ca: ExistingFile
+    """The CA that signs every identity of the mesh, PEM."""
+    trust_domain: str = "mayfly.local"
+    """SPIFFE trust domain."""
+    reflection: bool = False
+    """Serve gRPC reflection (development only)."""
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 10.0
+    """How long SIGTERM waits for photos in flight before it revokes them."""
+    max_concurrent_streams: Annotated[int, Field(ge=1, le=100_000)] = 512
+    """Per connection."""
+
+
+S = TypeVar("S", bound=MeshSettings)
+
+
+def load(settings: type[S], service: str) -> S:
+    """Reads the environment into ``settings``.
+
+    Raises ConfigError with one line that names the variable and what is wrong with it. A variable that looks like
+    this service's own (``MAYFLY_<SERVICE>_…``) but isn't one is an error too: it is most likely misspelt.
+    """
+    known = {f"MAYFLY_{name.upper()}" for name in settings.model_fields}
+    for name in os.environ:
+        if name.upper().startswith(f"MAYFLY_{service.upper()}_") and name.upper() not in known:
+            raise ConfigError(f"{name}: no such setting")
+    try:
+        loaded = settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "configuration"
+        raise ConfigError(f"MAYFLY_{field.upper()}: {_sentence(first['type'], first['msg'])}") from None
+    return loaded if loaded.instance else loaded.model_copy(update={"instance": f"{service}-0"})
+
+
+def _sentence(kind: str, message: str) -> str:
+    return "is not set" if kind == "missing" else message.removeprefix("Value error, ")

@@ -1,0 +1,168 @@
+"""What this process holds, kept by its own clock: every photo has an end here even if everybody else is gone (R4).
+
+Source: design, rule R4 and "custody stream".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mesh.clock import Clock
+from mesh.errors import Cancelled, Invalid, MeshError, NotFound, Overdue, Unavailable
+from mesh.metrics import MeshMetrics
+
+PHOTO_ID = re.compile(r"^[0-9a-f]{32}$")
+MAX_LEASE_SECONDS = 600.0
+"""No holder believes in a lease that lasts longer than this, whoever says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRef:
+    """Which photo, and until when it may be held (Unix seconds)."""
+
+    photo_id: str
+    expire_time: float
+
+    def __post_init__(self) -> None:
+        if not PHOTO_ID.match(self.photo_id):
+            raise Invalid("MALFORMED_PHOTO_ID", "A photo id is 32 lowercase hex digits.", field="photo_id")
+
+
+class Custody:
+    """One photo in this process's hands, from before its first byte is read until no byte is referenced."""
+
+    def __init__(self, book: CustodyBook, lease: LeaseRef, drop: Callable[[MeshError], None], remaining: float) -> None:
+        self.lease = lease
+        self.began = book.clock.monotonic()
+        self.byte_count = 0
+        self.dropped: MeshError | None = None
+        self._book = book
+        self._drop = drop
+        self._timer = asyncio.get_running_loop().call_later(remaining, self._overdue)
+        self._released = False
+
+    def took(self, byte_count: int) -> None:
+        """Counts bytes that came in; all are given back at the release."""
+        self.byte_count += byte_count
+        self._book.metrics.custody_bytes.inc(byte_count)
+
+    def drop(self, error: MeshError, reason: str) -> None:
+        """Ends the work that holds the photo; the holder still has to release it. Only the first call counts."""
+        if self.dropped is None and not self._released:
+            self.dropped = error
+            self._book.metrics.custody_dropped.labels(self._book.service, reason).inc()
+            self._drop(error)
+
+    def release(self) -> None:
+        """No byte of the photo is referenced any more. Safe to call twice."""
+        if self._released:
+            return
+        self._released = True
+        self._timer.cancel()
+        self._book.released(self)
+
+    def _overdue(self) -> None:
+        self.drop(Overdue("LEASE_EXPIRED", "The lease ended before the work did; try again."), "overdue")
+
+
+class CustodyBook:
+    """All custody of one process. ``listener`` hears of each change; ``attended`` says whether purge listens."""
+
+    def __init__(self, service: str, clock: Clock, metrics: MeshMetrics) -> None:
+        self.service = service
+        self.clock = clock
+        self.metrics = metrics
+        self.attended = False
+        self.listener: CustodyListener | None = None
+        self._held: dict[str, Custody] = {}
+        self._revoked: dict[str, float] = {}
+        metrics.custody_oldest.set_function(self._oldest)
+        metrics.custody_overdue.set_function(self._overdue)
+
+    @property
+    def held(self) -> list[str]:
+        """The ids of the photos held now."""
+        return list(self._held)
+
+    def hold(self, lease: LeaseRef, drop: Callable[[MeshError], None]) -> Custody:
+        """Takes custody of a photo, before its first byte is read.
+
+        ``drop`` is called at most once, from the event loop, when the photo must go: it ends the work, which then
+        releases.
+        Raises Unavailable while purge doesn't listen, NotFound for a revoked photo, Overdue after the lease's end,
+        Invalid if this process holds the photo already (a photo serves one request).
+        """
+        if not self.attended:
+            raise Unavailable(
+                "REGISTRY_UNAVAILABLE", "The registry is away; no photo is taken. Try again shortly.", retry_after=1.0
+            )
+        self._forget_revocations()
+        if lease.photo_id in self._revoked:
+            raise NotFound("PHOTO_NOT_FOUND", "There is no such photo.")
+        if lease.photo_id in self._held:
+            raise Invalid("PHOTO_IN_USE", "This photo already serves a request.", field="photo_id")
+        remaining = min(lease.expire_time - self.clock.wall(), MAX_LEASE_SECONDS)
+        if remaining <= 0:
+            raise Overdue("LEASE_EXPIRED", "The lease has ended; start again.")
+        custody = Custody(self, lease, drop, remaining)
+        self._held[lease.photo_id] = custody
+        self.metrics.custody_photos.inc()
+        if self.listener is not None:
+            self.listener.held(lease.photo_id)
+        return custody
+
+    def revoke(self, lease: LeaseRef) -> None:
+        """Drops the photo if it is here, takes nothing of it from now on, and confirms once it is gone."""
+        self._revoked[lease.photo_id] = self.clock.monotonic() + MAX_LEASE_SECONDS
+        custody = self._held.get(lease.photo_id)
+        if custody is not None:
+            custody.drop(Cancelled("PHOTO_REVOKED", "The photo was taken back."), "revoked")
+        elif self.listener is not None:
+            self.listener.revocation_confirmed(lease.photo_id)
+
+    def released(self, custody: Custody) -> None:
+        """Called by the custody itself."""
+        photo_id = custody.lease.photo_id
+        del self._held[photo_id]
+        seconds = self.clock.monotonic() - custody.began
+        self.metrics.custody_photos.dec()
+        self.metrics.custody_bytes.dec(custody.byte_count)
+        self.metrics.custody_seconds.observe(seconds)
+        if self.listener is not None:
+            self.listener.released(photo_id, seconds)
+            if photo_id in self._revoked:
+                self.listener.revocation_confirmed(photo_id)
+
+    def drop_all(self, error: MeshError, reason: str) -> None:
+        """Drops every photo: the process is going down."""
+        for custody in list(self._held.values()):
+            custody.drop(error, reason)
+
+    def _forget_revocations(self) -> None:
+        now = self.clock.monotonic()
+        while self._revoked and next(iter(self._revoked.values())) <= now:
+            del self._revoked[next(iter(self._revoked))]
+
+    def _oldest(self) -> float:
+        began = [custody.began for custody in list(self._held.values())]
+        return self.clock.monotonic() - min(began) if began else 0.0
+
+    def _overdue(self) -> float:
+        now = self.clock.wall()
+        return float(sum(custody.lease.expire_time < now for custody in list(self._held.values())))
+
+
+class CustodyListener:
+    """Hears of custody as it changes. The custody stream is one; the base class hears nothing."""
+
+    def held(self, photo_id: str) -> None:
+        """A photo is about to be read."""
+
+    def released(self, photo_id: str, seconds: float) -> None:
+        """A photo is gone, after so many seconds."""
+
+    def revocation_confirmed(self, photo_id: str) -> None:
+        """A revocation is carried out."""

@@ -1,0 +1,20 @@
+"""The order in which middlewares act, outermost first."""
+
+from __future__ import annotations
+
+from mesh.identity import AllowList
+from mesh.metrics import MeshMetrics
+from mesh.middleware.authorizing import Authorizing
+from mesh.middleware.call import Interceptor
+from mesh.middleware.explaining import Explaining
+from mesh.middleware.metering import Metering
+
+
+def inside(metrics: MeshMetrics, allowed: AllowList, trust_domain: str) -> Interceptor:
+    """For services that only services call."""
+    return Interceptor((Metering(metrics), Explaining(), Authorizing(allowed, trust_domain)))
+
+
+def edge(metrics: MeshMetrics) -> Interceptor:
+    """For the gateway, whose callers are people's apps: it authenticates them itself, by token."""
+    return Interceptor((Metering(metrics), Explaining()))

@@ -1,0 +1,31 @@
+"""Turns typed errors into statuses, and everything else into INTERNAL with a bare message and a log line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from mesh import status
+from mesh.errors import Internal, MeshError
+from mesh.log import error_at, get_logger
+from mesh.middleware.call import Call, Proceed
+
+_log = get_logger()
+
+
+class Explaining:
+    """The one place where an exception becomes a status."""
+
+    async def __call__(self, call: Call, proceed: Proceed) -> Any:
+        try:
+            return await proceed()
+        except MeshError as error:
+            await status.abort(call.context, error)
+        except grpc.aio.AioRpcError as error:
+            await status.abort(call.context, status.from_rpc(error))
+        except (grpc.aio.AbortError, grpc.aio.UsageError):
+            raise
+        except Exception as error:
+            _log.error("internal_error", method=call.method, error_type=type(error).__name__, error_at=error_at(error))
+            await status.abort(call.context, Internal("INTERNAL", "Internal error."))

@@ -1,0 +1,77 @@
+"""The ops port: /metrics, /healthz (the process answers), /readyz (it can do its work), and what a service mounts."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
+
+from mesh.health import Health
+
+StartResponse = Callable[..., Any]
+WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing: request lines are not on the log's allow-list."""
+
+
+class OpsServer:
+    """A component. It runs in threads of its own, so that a busy event loop can still be seen to be busy."""
+
+    def __init__(self, address: str, registry: CollectorRegistry, health: Health) -> None:
+        self._host, _, port = address.rpartition(":")
+        self._port = int(port)
+        self._health = health
+        self._metrics: WsgiApp = make_wsgi_app(registry)
+        self._mounts: dict[str, WsgiApp] = {}
+        self._server: WSGIServer | None = None
+
+    @property
+    def address(self) -> str:
+        return f"{self._host}:{self._server.server_port if self._server else self._port}"
+
+    def mount(self, prefix: str, app: WsgiApp) -> None:
+        """Serves every path that begins with ``prefix`` ("/log/") by ``app``."""
+        self._mounts[prefix] = app
+
+    async def start(self) -> None:
+        self._server = make_server(
+            self._host.strip("[]"), self._port, self._serve, server_class=ThreadingWSGIServer, handler_class=_Quiet
+        )
+        threading.Thread(target=self._server.serve_forever, name="ops", daemon=True).start()
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def _serve(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path == "/metrics":
+            return self._metrics(environ, start)
+        if path == "/healthz":
+            return _text(start, "200 OK", "ok\n")
+        if path == "/readyz":
+            failing = self._health.failing()
+            return _json(start, "503 Service Unavailable" if failing else "200 OK", {"failing": failing})
+        for prefix, app in self._mounts.items():
+            if path.startswith(prefix):
+                return app(environ, start)
+        return _text(start, "404 Not Found", "not found\n")
+
+
+def _text(start: StartResponse, status: str, body: str) -> Iterable[bytes]:
+    start(status, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")])
+    return [body.encode()]
+
+
+def _json(start: StartResponse, status: str, body: dict[str, Any]) -> Iterable[bytes]:
+    start(status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
+    return [json.dumps(body).encode() + b"\n"]

@@ -1,0 +1,47 @@
+"""Background tasks that nobody forgets: kept referenced, logged when they fail, cancelled at the stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from mesh.log import error_at, get_logger
+
+_log = get_logger()
+
+
+class Tasks:
+    """A set of running tasks."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Starts ``work``; the task lives until it is done, whoever looks away."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("task_failed", error_type=type(error).__name__, error_at=error_at(error))
+
+    async def wait(self, seconds: float) -> bool:
+        """Waits for all tasks; False if some still run after ``seconds``."""
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=seconds)
+        return not self._running
+
+    async def cancel(self) -> None:
+        """Cancels what runs, and waits for it."""
+        running = set(self._running)
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=5)
