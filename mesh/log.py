@@ -14,42 +14,14 @@ import structlog
 # a photo or a client chose.
 _WORD = re.compile(r"^[A-Za-z0-9_.:/\[\]@+ -]{0,200}$")
 ALLOWED = frozenset(
-    [
-        "event",
-        "level",
-        "timestamp",
-        "service",
-        "instance",
-        "epoch",
-        "photo_id",
-        "reason",
-        "outcome",
-        "code",
-        "method",
-        "holder",
-        "peer",
-        "address",
-        "ops_address",
-        "seconds",
-        "count",
-        "bytes",
-        "sequence",
-        "error_type",
-        "error_at",
-        "control",
-        "fact",
-        "setting",
-        "state",
-        "signal",
-        "version",
-        "engine",
-        "scene_id",
-        "step",
-        "attempt",
-        "origin",
-        "index",
-        "size",
-    ]
+    re.findall(
+        r"\w+",
+        """
+        event level timestamp service instance epoch photo_id reason outcome code method holder peer address ops_address
+        seconds count bytes sequence error_type error_at control fact setting state signal version engine scene_id step
+        attempt origin index size
+        """,
+    )
 )
 withheld = 0
 """How many fields were not printed since the start."""
