@@ -1,0 +1,53 @@
+"""The pipeline: which steps there are, and how a recipe (an ordered tuple of them) is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from mesh import errors
+from services.render.picture import Cancelled, Picture, Progress
+from services.render.steps import cut_out, decode, detail, encode, face, finish, orient, refine, soft_background, tone
+from services.render.steps.step import Bound, Step
+from services.render.steps.workspace import RecipeOrder, Tools, Workspace
+
+Recipe = tuple[Bound, ...]
+
+STEPS: Mapping[str, Step[object]] = MappingProxyType(
+    {
+        module.__name__.rpartition(".")[2]: module.STEP
+        for module in (cut_out, decode, detail, encode, face, finish, orient, refine, soft_background, tone)
+    }
+)
+"""Closed: a step's name is the name of its file, and the only words that a progress event uses."""
+
+# Every recipe begins and ends so; a scene file says what lies between.
+PROLOGUE = ("decode", "orient")
+EPILOGUE = ("encode",)
+
+
+def complete(middle: Recipe) -> Recipe:
+    """A scene's own steps with what every render starts and ends with."""
+    start = tuple(STEPS[name].bind(name, {}) for name in PROLOGUE)
+    return (*start, *middle, *(STEPS[name].bind(name, {}) for name in EPILOGUE))
+
+
+def run(recipe: Recipe, ws: Workspace, tools: Tools, progress: Progress, cancelled: Cancelled) -> Picture:
+    """Run the steps in order. Raises Invalid (from a step), Cancelled (between two)."""
+    total = sum(step.cost for step in recipe)
+    done = 0.0
+    for step in recipe:
+        _go_on(cancelled)
+        progress(step.name, done / total)
+        step.run(ws, tools)
+        done += step.cost
+    _go_on(cancelled)
+    if ws.result is None:
+        raise RecipeOrder("result")
+    progress(recipe[-1].name, 1.0)
+    return ws.result
+
+
+def _go_on(cancelled: Cancelled) -> None:
+    if cancelled():
+        raise errors.Cancelled("RENDER_CANCELLED", "The render was taken back.")
