@@ -5,6 +5,8 @@ Source: protocol buffers encoding, "Message Structure" (tag = field number << 3 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from mesh.errors import Invalid
 
 MAX_CHUNK_BYTES = 1 << 20
@@ -44,3 +46,56 @@ def _varint(raw: bytes, at: int) -> tuple[int, int]:
 
 def _malformed() -> Invalid:
     return Invalid("MALFORMED_FRAME", "A message must hold exactly one field of the stream's message.", field="message")
+
+
+CHUNK = 2
+"""The field number of ``chunk`` in every photo stream."""
+SEAL = 3
+
+
+def encode_chunk(pieces: Sequence[bytes | memoryview], byte_count: int) -> bytes:
+    """A message whose only field is ``chunk``: the pieces, joined by the one copy that this takes."""
+    return b"".join((bytes((CHUNK << 3 | _LEN,)), _encode_varint(byte_count), *pieces))
+
+
+def take_chunk(raw: bytes, at: int) -> bytes:
+    """The chunk of a message whose payload begins at ``at``. Invalid if it is empty or over the limit."""
+    if not 0 < len(raw) - at <= MAX_CHUNK_BYTES:
+        raise Invalid(
+            "MALFORMED_FRAME", "A chunk holds 1 byte to 1 MiB; cut it smaller.", field="chunk", limit=MAX_CHUNK_BYTES
+        )
+    return raw[at:]
+
+
+class Framer:
+    """Gathers pieces into chunk frames of about FRAME_CHUNK_BYTES, so that small pieces don't become small frames."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes | memoryview] = []
+        self._waiting = 0
+        self.byte_count = 0
+
+    def add(self, pieces: Iterable[bytes | memoryview]) -> bytes | None:
+        """Takes pieces; returns a frame if enough has gathered."""
+        for piece in pieces:
+            self._pieces.append(piece)
+            self._waiting += len(piece)
+        return self.flush() if self._waiting >= FRAME_CHUNK_BYTES else None
+
+    def flush(self) -> bytes | None:
+        """What has gathered, as a frame; None if nothing has."""
+        if not self._waiting:
+            return None
+        frame = encode_chunk(self._pieces, self._waiting)
+        self.byte_count += self._waiting
+        self._pieces, self._waiting = [], 0
+        return frame
+
+
+def _encode_varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

@@ -1,0 +1,119 @@
+"""What every service is assembled from, in the one order that works: identity, metrics, health, ops, custody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+import grpc
+
+from mesh import lockdown, log
+from mesh.app import App, Component
+from mesh.channel import open_channel
+from mesh.clock import Clock, SystemClock
+from mesh.config import MeshSettings
+from mesh.custody.book import CustodyBook
+from mesh.custody.stream import CustodyStream
+from mesh.health import HEALTH_METHODS, Health
+from mesh.identity import AllowList, Identity
+from mesh.metrics import MeshMetrics
+from mesh.middleware import chain
+from mesh.middleware.call import Interceptor
+from mesh.ops import OpsServer
+from mesh.server import Server
+
+# Whoever has a certificate of the mesh may ask for health.
+_EVERYBODY = frozenset({"gateway", "ingest", "render", "purge", "auditor", "prometheus"})
+
+
+class Assembly:
+    """The parts that all services share."""
+
+    def __init__(self, service: str, settings: MeshSettings, clock: Clock | None = None) -> None:
+        self.service = service
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        log.configure(service, settings.instance)
+        self.lockdown = lockdown.apply()
+        self.identity = Identity.load(
+            cert=settings.tls_cert,
+            key=settings.tls_key,
+            ca=settings.tls_ca,
+            trust_domain=settings.trust_domain,
+            service=service,
+        )
+        self.metrics = MeshMetrics(service, version("mayfly"))
+        for control, in_force in self.lockdown.items():
+            self.metrics.lockdown.labels(service, control).set(in_force)
+        self.health = Health()
+        self.ops = OpsServer(settings.ops_listen, self.metrics.registry, self.health)
+
+    @property
+    def controls_in_force(self) -> list[str]:
+        return [control for control, in_force in self.lockdown.items() if in_force]
+
+    def channel(self, service: str, address: str) -> grpc.aio.Channel:
+        """A channel to a peer. Must be called with an event loop running."""
+        return open_channel(address, self.identity, service)
+
+    def custody(
+        self, registry_target: str, processors: Sequence[str] = ()
+    ) -> tuple[CustodyBook, CustodyStream, ClosingChannel]:
+        """This process's custody book, and the stream that purge hears of it by."""
+        book = CustodyBook(self.service, self.clock, self.metrics)
+        channel = self.channel("purge", registry_target)
+        stream = CustodyStream(
+            book,
+            channel,
+            instance=self.settings.instance,
+            lockdown_controls=self.controls_in_force,
+            processors=processors,
+        )
+        self.health.checks["custody_stream"] = lambda: book.attended
+        return book, stream, ClosingChannel(channel)
+
+    def inside_server(self, allowed: AllowList) -> Server:
+        """A server that only listed services may call."""
+        allowed = {**dict.fromkeys(HEALTH_METHODS, _EVERYBODY), **_reflection(self.settings), **allowed}
+        interceptor = chain.inside(self.metrics, allowed, self.settings.trust_domain)
+        return self.server(self.identity.server_credentials(), interceptor)
+
+    def server(self, credentials: grpc.ServerCredentials, interceptor: Interceptor) -> Server:
+        return Server(
+            address=self.settings.listen,
+            credentials=credentials,
+            interceptor=interceptor,
+            health=self.health,
+            max_concurrent_streams=self.settings.max_concurrent_streams,
+            drain_seconds=self.settings.drain_seconds,
+        )
+
+    def app(self, *components: Component, server: Server) -> App:
+        """Ops first, so that a slow start can be watched; the server last, so that it never serves half a process."""
+
+        def describe() -> dict[str, str]:
+            host = self.settings.listen.rpartition(":")[0]
+            return {"address": f"{host}:{server.port}", "ops_address": self.ops.address}
+
+        app = App(describe)
+        app.add(self.ops, *components, self.health, server)
+        return app
+
+
+class ClosingChannel:
+    """A component that closes a channel at the stop."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+
+    async def start(self) -> None:
+        """Channels connect when they are first used."""
+
+    async def stop(self) -> None:
+        await self.channel.close()
+
+
+def _reflection(settings: MeshSettings) -> Mapping[str, frozenset[str]]:
+    if not settings.reflection:
+        return {}
+    return {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _EVERYBODY}

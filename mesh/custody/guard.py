@@ -1,0 +1,46 @@
+"""Work on a photo, inside its custody: dropped when the lease says so, released when no byte is referenced any more."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mesh.custody.book import Custody, CustodyBook, LeaseRef
+from mesh.errors import MeshError
+
+
+@asynccontextmanager
+async def in_custody(book: CustodyBook, lease: LeaseRef) -> AsyncIterator[Custody]:
+    """Holds ``lease``'s photo around the body. The body must keep the photo in frames of its own (call a function).
+
+    When the lease ends or is revoked, the body is cancelled, and the reason is raised here as a typed error.
+    Raises what ``CustodyBook.hold`` raises.
+    """
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("in_custody needs a task to cancel")
+
+    def drop(_error: MeshError) -> None:
+        task.cancel()
+
+    custody = book.hold(lease, drop)
+    try:
+        yield custody
+    except asyncio.CancelledError as cancelled:
+        _forget(cancelled)
+        if custody.dropped is None:
+            raise
+        task.uncancel()
+        raise custody.dropped from None
+    except BaseException as error:
+        _forget(error)
+        raise
+    finally:
+        custody.release()
+
+
+def _forget(error: BaseException) -> None:
+    """Drops the local variables of the frames that the error went through: they may be the photo."""
+    traceback.clear_frames(error.__traceback__)

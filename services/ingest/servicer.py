@@ -1,0 +1,107 @@
+"""IngestService on the wire: frames in, scrubbed frames out, attested at the end."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import grpc
+
+from mayfly.photo.v1 import photo_pb2 as pb
+from mesh import frames
+from mesh.attestation import Attester, Statement
+from mesh.context import ServerContext
+from mesh.custody.book import Custody, CustodyBook
+from mesh.custody.guard import in_custody
+from mesh.custody.metadata import HOLDER, from_metadata
+from mesh.errors import Aborted, Invalid
+from services.ingest.limits import Limits
+from services.ingest.metrics import IngestMetrics
+from services.ingest.report import Facts
+from services.ingest.scrub import Scrubber
+from services.ingest.wire import scrubbed_header
+
+SERVICE = "mayfly.ingest.v1.IngestService"
+
+
+class IngestServicer:
+    """One Scrub call is one photo."""
+
+    def __init__(
+        self, *, book: CustodyBook, holder: str, limits: Limits, attester: Attester, metrics: IngestMetrics
+    ) -> None:
+        self._book = book
+        self._holder = holder
+        self._limits = limits
+        self._attester = attester
+        self._metrics = metrics
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Registers with frames as raw bytes on both sides: chunks are never parsed, only cut."""
+        handler: Any = grpc.stream_stream_rpc_method_handler(self.scrub)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Scrub": handler}),))
+
+    async def scrub(self, _frames: object, context: ServerContext) -> None:
+        """IngestService.Scrub."""
+        lease = from_metadata(context.invocation_metadata())
+        await context.send_initial_metadata(((HOLDER, self._holder),))
+        async with in_custody(self._book, lease) as custody:
+            try:
+                facts = await self._trip(custody, context)
+            except Invalid as error:
+                self._metrics.refused(error.reason)
+                raise
+        self._metrics.scrubbed(facts)
+
+    async def _trip(self, custody: Custody, context: ServerContext) -> Facts:
+        scrubber, framer, digest = Scrubber(self._limits), frames.Framer(), hashlib.sha256()
+        announced = False
+
+        async def send(frame: bytes | None) -> None:
+            nonlocal announced
+            if frame is None:
+                return
+            if not announced and scrubber.facts is not None:
+                announced = True
+                await context.write(_header(scrubber.facts))
+            digest.update(memoryview(frame)[frames.sole_field(frame)[1] :])
+            await context.write(frame)
+
+        while True:
+            raw = await context.read()
+            if not isinstance(raw, bytes):
+                raise Aborted("UPLOAD_UNSEALED", "The upload ended without its seal; send the photo again.")
+            field, at = frames.sole_field(raw)
+            if field == frames.SEAL:
+                break
+            if field != frames.CHUNK:
+                raise Invalid("MALFORMED_FRAME", "An upload holds chunks and then a seal.", field="message")
+            chunk = frames.take_chunk(raw, at)
+            custody.took(len(chunk))
+            await send(framer.add(scrubber.feed(chunk)))
+        if pb.PhotoFrame.FromString(raw).seal.byte_count != custody.byte_count:
+            raise Invalid(
+                "BYTE_COUNT_MISMATCH",
+                "The seal counts other bytes than came; send the photo again.",
+                field="seal.byte_count",
+            )
+        tail, facts = scrubber.finish()
+        await send(framer.add(tail))
+        await send(framer.flush())
+        await context.write(self._seal(custody.lease.photo_id, framer.byte_count, digest.digest(), facts))
+        return facts
+
+    def _seal(self, photo_id: str, byte_count: int, digest: bytes, facts: Facts) -> bytes:
+        statement = Statement(
+            photo_id, byte_count, digest, scrubbed_header(facts).SerializeToString(deterministic=True)
+        )
+        attestation = pb.Attestation(
+            scrubbed_header=statement.header,
+            signature=self._attester.sign(statement),
+            certificate=self._attester.certificate,
+        )
+        return pb.PhotoFrame(seal=pb.PhotoSeal(byte_count=byte_count, attestation=attestation)).SerializeToString()
+
+
+def _header(facts: Facts) -> bytes:
+    return pb.PhotoFrame(header=pb.PhotoHeader(scrubbed=scrubbed_header(facts))).SerializeToString()
