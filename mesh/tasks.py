@@ -45,3 +45,19 @@ class Tasks:
             task.cancel()
         if running:
             await asyncio.wait(running, timeout=5)
+
+
+async def finish(task: asyncio.Future[Any]) -> None:
+    """Cancels ``task`` and waits until it is over, however often the waiter itself is cancelled meanwhile.
+
+    For work that holds something until it has really stopped. A cancellation that arrived is raised at the end.
+    """
+    task.cancel()
+    interrupted = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            interrupted = True
+    if interrupted:
+        raise asyncio.CancelledError

@@ -1,0 +1,31 @@
+"""What render is told by its environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mesh.config import Address, MeshSettings
+
+MIB = 1 << 20
+
+
+class RenderSettings(MeshSettings):
+    """The mesh's settings, the engine, and how much work is taken on."""
+
+    registry_target: Address
+    """Purge's address."""
+    render_engine: Literal["onnx", "null"] = "onnx"
+    """``null`` makes no picture at all: for measuring the mesh."""
+    render_model_dir: Path = Path(".models")
+    """Where `make setup` has put the models."""
+    render_slots: Annotated[int, Field(ge=1, le=64)] = 2
+    """Pictures that are made at the same time."""
+    render_threads: Annotated[int, Field(ge=1, le=64)] = 1
+    """Threads of one network's run."""
+    render_queue: Annotated[int, Field(ge=0, le=10_000)] = 32
+    """Photos that may wait for a slot; their bytes are held meanwhile."""
+    render_max_bytes: Annotated[int, Field(ge=1, le=512 * MIB)] = 33 * MIB
+    """The largest scrubbed photo, bytes."""

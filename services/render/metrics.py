@@ -1,0 +1,23 @@
+"""What render measures."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from mesh.metrics import SECONDS
+
+
+class RenderMetrics:
+    """Labels come from the catalogue's kinds and the recipes' steps."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.queued = Gauge("mayfly_render_queue_photos", "Photos that wait for an engine slot.", registry=registry)
+        self.slots = Gauge("mayfly_render_slots", "Engine slots there are.", registry=registry)
+        self.used = Gauge("mayfly_render_slots_used", "Engine slots in use.", registry=registry)
+        self.seconds = Histogram(
+            "mayfly_render_seconds", "From slot to picture.", ("scene_kind",), buckets=SECONDS, registry=registry
+        )
+        self.step_seconds = Histogram(
+            "mayfly_render_step_seconds", "One step of a recipe.", ("step",), buckets=SECONDS, registry=registry
+        )
+        self.failed = Counter("mayfly_render_failed_total", "Renders that failed.", ("reason",), registry=registry)

@@ -1,0 +1,174 @@
+"""RenderService on the wire: attested frames in, progress and the picture's frames out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from mayfly.photo.v1 import photo_pb2 as photo
+from mayfly.render.v1 import render_pb2 as pb
+from mesh import frames
+from mesh.attestation import AttestationVerifier
+from mesh.context import ServerContext
+from mesh.custody.book import Custody, CustodyBook
+from mesh.custody.guard import in_custody
+from mesh.custody.metadata import HOLDER, from_metadata
+from mesh.errors import Aborted, Invalid
+from mesh.tasks import finish
+from services.render.catalogue import Catalogue, Scene
+from services.render.intake import Intake
+from services.render.picture import Job, Picture
+from services.render.progress import Board
+from services.render.slots import Slots
+
+SERVICE = "mayfly.render.v1.RenderService"
+OPTIONS = "mayfly-render-options-bin"
+_FORMATS = {photo.PHOTO_FORMAT_JPEG: "jpeg", photo.PHOTO_FORMAT_PNG: "png", photo.PHOTO_FORMAT_WEBP: "webp"}
+
+
+class RenderServicer:
+    """One Render call is one photo."""
+
+    def __init__(
+        self,
+        *,
+        book: CustodyBook,
+        holder: str,
+        catalogue: Catalogue,
+        slots: Slots,
+        verifier: AttestationVerifier,
+        max_bytes: int,
+    ) -> None:
+        self._book = book
+        self._holder = holder
+        self._catalogue = catalogue
+        self._slots = slots
+        self._verifier = verifier
+        self._max_bytes = max_bytes
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Registers with photo frames as raw bytes."""
+        render: Any = grpc.stream_stream_rpc_method_handler(self.render)
+        scenes: Any = grpc.unary_unary_rpc_method_handler(
+            self.list_scenes, pb.ListScenesRequest.FromString, pb.ListScenesResponse.SerializeToString
+        )
+        handlers = {"Render": render, "ListScenes": scenes}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+
+    async def list_scenes(self, _request: pb.ListScenesRequest, _context: ServerContext) -> pb.ListScenesResponse:
+        """RenderService.ListScenes."""
+        return pb.ListScenesResponse(scenes=[_catalogue_scene(scene) for scene in self._catalogue.scenes()])
+
+    async def render(self, _frames: object, context: ServerContext) -> None:
+        """RenderService.Render."""
+        metadata = context.invocation_metadata()
+        lease, options = from_metadata(metadata), _options(metadata)
+        scene = self._catalogue.get(options.scene_id)
+        scene.caption(options.caption_id, options.locale)
+        await context.send_initial_metadata(((HOLDER, self._holder),))
+        async with in_custody(self._book, lease) as custody:
+            await self._trip(custody, scene, options, context)
+
+    async def _trip(self, custody: Custody, scene: Scene, options: pb.RenderOptions, context: ServerContext) -> None:
+        picture = await self._make(await self._receive(custody, options, context), scene, context)
+        custody.took(len(picture.data))
+        await _send(picture, context)
+        while isinstance(raw := await context.read(), bytes):
+            if photo.PhotoFrame.FromString(raw).WhichOneof("frame") != "replay":
+                raise Invalid("MALFORMED_FRAME", "After the seal only a replay may follow.", field="message")
+            await _send(picture, context)
+
+    async def _receive(self, custody: Custody, options: pb.RenderOptions, context: ServerContext) -> Job:
+        intake = Intake(custody.lease.photo_id, self._max_bytes)
+        while isinstance(raw := await context.read(), bytes):
+            field, at = frames.sole_field(raw)
+            if field == frames.CHUNK:
+                chunk = frames.take_chunk(raw, at)
+                custody.took(len(chunk))
+                intake.add(chunk)
+            elif field == frames.SEAL:
+                return self._job(intake, photo.PhotoFrame.FromString(raw).seal, options)
+        raise Aborted("UPLOAD_UNSEALED", "The photo ended without its seal; send it again.")
+
+    def _job(self, intake: Intake, seal: photo.PhotoSeal, options: pb.RenderOptions) -> Job:
+        attestation = seal.attestation
+        intake.check(
+            self._verifier,
+            byte_count=seal.byte_count,
+            header=attestation.scrubbed_header,
+            signature=attestation.signature,
+            certificate=attestation.certificate,
+        )
+        facts = photo.ScrubbedHeader.FromString(attestation.scrubbed_header)
+        return Job(
+            photo=intake.chunks,
+            format=_FORMATS[facts.format],
+            width=facts.width,
+            height=facts.height,
+            orientation=facts.orientation,
+            scene_id=options.scene_id,
+            caption_id=options.caption_id,
+            locale=options.locale,
+            seed=options.seed,
+        )
+
+    async def _make(self, job: Job, scene: Scene, context: ServerContext) -> Picture:
+        board = Board()
+        work = asyncio.ensure_future(self._slots.render(job, scene.kind, board.tell))
+        telling = asyncio.ensure_future(_tell(board, context))
+        try:
+            await asyncio.wait({work, telling}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                telling.result()  # the caller is gone
+        finally:
+            telling.cancel()
+            if not work.done():
+                await finish(work)
+        await asyncio.wait({telling})
+        return work.result()
+
+
+async def _tell(board: Board, context: ServerContext) -> None:
+    while True:
+        step, fraction = await board.next()
+        stage = photo.STAGE_RENDERING if step else photo.STAGE_QUEUED
+        progress = photo.Progress(stage=stage, step=step, fraction=fraction)
+        await context.write(photo.PhotoFrame(progress=progress).SerializeToString())
+
+
+async def _send(picture: Picture, context: ServerContext) -> None:
+    data = memoryview(picture.data)
+    header = photo.PictureHeader(
+        media_type=picture.media_type, width=picture.width, height=picture.height, byte_count=len(data)
+    )
+    await context.write(photo.PhotoFrame(header=photo.PhotoHeader(picture=header)).SerializeToString())
+    for at in range(0, len(data), frames.FRAME_CHUNK_BYTES):
+        piece = data[at : at + frames.FRAME_CHUNK_BYTES]
+        await context.write(frames.encode_chunk((piece,), len(piece)))
+    await context.write(photo.PhotoFrame(seal=photo.PhotoSeal(byte_count=len(data))).SerializeToString())
+
+
+def _options(metadata: Any) -> pb.RenderOptions:
+    for key, value in metadata or ():
+        if key == OPTIONS:
+            try:
+                return pb.RenderOptions.FromString(value)
+            except DecodeError:
+                break
+    raise Invalid("OPTIONS_MISSING", "The call must carry its render options in its metadata.", field=OPTIONS)
+
+
+def _catalogue_scene(scene: Scene) -> pb.CatalogueScene:
+    return pb.CatalogueScene(
+        scene_id=scene.id,
+        kind=scene.kind,
+        titles=dict(scene.title),
+        captions=[
+            pb.CatalogueCaption(caption_id=caption_id, texts=dict(texts))
+            for caption_id, texts in scene.captions.items()
+        ],
+        min_side=scene.min_side,
+    )

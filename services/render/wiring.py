@@ -1,0 +1,55 @@
+"""Builds render."""
+
+from __future__ import annotations
+
+from mesh.app import App
+from mesh.assembly import Assembly
+from mesh.attestation import AttestationVerifier
+from mesh.config import load
+from services.render.catalogue import Catalogue
+from services.render.config import RenderSettings
+from services.render.engines.base import Engine
+from services.render.engines.null import NullEngine
+from services.render.engines.onnx import OnnxEngine
+from services.render.metrics import RenderMetrics
+from services.render.servicer import SERVICE, RenderServicer
+from services.render.slots import Slots
+
+_GATEWAY = frozenset({"gateway"})
+ALLOWED = {f"/{SERVICE}/Render": _GATEWAY, f"/{SERVICE}/ListScenes": _GATEWAY}
+
+
+def build() -> App:
+    """Render, ready to run. ConfigError if its environment, a scene or a model is wrong."""
+    settings = load(RenderSettings, "render")
+    parts = Assembly("render", settings)
+    catalogue = Catalogue.load()
+    engine = _engine(settings, catalogue)
+    book, stream, channel = parts.custody(settings.registry_target, processors=[f"{engine.name} (embedded)"])
+    slots = Slots(
+        engine,
+        slots=settings.render_slots,
+        queue=settings.render_queue,
+        metrics=RenderMetrics(parts.metrics.registry),
+    )
+    parts.health.checks["engine"] = lambda: slots.ready
+    server = parts.inside_server(ALLOWED)
+    RenderServicer(
+        book=book,
+        holder=stream.holder,
+        catalogue=catalogue,
+        slots=slots,
+        verifier=AttestationVerifier(parts.identity, "ingest", parts.clock),
+        max_bytes=settings.render_max_bytes,
+    ).add_to(server.grpc)
+    if settings.reflection:
+        server.serve_reflection((SERVICE,))
+    return parts.app(channel, stream, slots, server=server)
+
+
+def _engine(settings: RenderSettings, catalogue: Catalogue) -> Engine:
+    if settings.render_engine == "null":
+        return NullEngine()
+    return OnnxEngine(
+        model_dir=settings.render_model_dir, catalogue=catalogue, intra_op_threads=settings.render_threads
+    )
