@@ -47,17 +47,25 @@ class Tasks:
             await asyncio.wait(running, timeout=5)
 
 
-async def finish(task: asyncio.Future[Any]) -> None:
-    """Cancels ``task`` and waits until it is over, however often the waiter itself is cancelled meanwhile.
+async def outlast(work: asyncio.Future[Any]) -> None:
+    """Waits until ``work`` is over, however often the waiter itself is cancelled meanwhile.
 
-    For work that holds something until it has really stopped. A cancellation that arrived is raised at the end.
+    For work that holds something until it has really stopped. A cancellation that arrived is raised at the end;
+    what ``work`` returned or raised is not.
     """
-    task.cancel()
     interrupted = False
-    while not task.done():
+    while not work.done():
         try:
-            await asyncio.wait({task})
+            await asyncio.wait({work})
         except asyncio.CancelledError:
             interrupted = True
+    if not work.cancelled():
+        work.exception()
     if interrupted:
         raise asyncio.CancelledError
+
+
+async def finish(work: asyncio.Future[Any]) -> None:
+    """Cancels ``work`` and outlasts it."""
+    work.cancel()
+    await outlast(work)

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mesh.errors import Exhausted, Internal, MeshError
 from mesh.log import error_at, get_logger
-from mesh.tasks import finish
+from mesh.tasks import outlast
 from services.render.engines.base import Engine
 from services.render.metrics import RenderMetrics
-from services.render.picture import Job, Picture
+from services.render.picture import Job, Picture, Progress
 
 _log = get_logger()
 
@@ -86,27 +86,16 @@ class Slots:
             loop.call_soon_threadsafe(tell, step, fraction)
 
         running = loop.run_in_executor(self._pool, _run, self._engine, job, progress, cancelled)
-        guarded = asyncio.shield(running)
         try:
-            return await guarded
+            return await asyncio.shield(running)
         except asyncio.CancelledError:
             cancelled.set()
-            await finish(asyncio.ensure_future(_outcome(running)))
+            # A thread can't be interrupted within a step; until it ends, it has the photo.
+            await outlast(running)
             raise
 
 
-async def _outcome(running: asyncio.Future[Picture]) -> None:
-    """Waits for the thread, whatever it returns or raises; the thread itself can't be interrupted within a step."""
-    while not running.done():
-        try:
-            await asyncio.wait({running})
-        except asyncio.CancelledError:
-            continue
-    if not running.cancelled():
-        running.exception()
-
-
-def _run(engine: Engine, job: Job, progress: Callable[[str, float], None], cancelled: threading.Event) -> Picture:
+def _run(engine: Engine, job: Job, progress: Progress, cancelled: threading.Event) -> Picture:
     try:
         return engine.render(job, progress, cancelled.is_set)
     except MeshError as error:
