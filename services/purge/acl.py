@@ -1,0 +1,46 @@
+"""The Redis that Mayfly wants: its settings, and its one user with nothing but the commands that purge runs.
+
+Whoever starts a server for Mayfly (the launcher, the tests, a deployment) takes both from here.
+"""
+
+from __future__ import annotations
+
+# Nothing on disk; nothing evicted before its time; the command log keeps no arguments (it would keep ciphertext).
+# A rule that is no valid setting of the server in use is refused by it at the start.
+SETTINGS: dict[str, str] = {
+    "save": "",
+    "appendonly": "no",
+    "maxmemory-policy": "noeviction",
+    "hz": "100",
+}
+VALKEY_SETTINGS: dict[str, str] = {
+    "commandlog-execution-slower-than": "-1",
+    "commandlog-request-larger-than": "-1",
+    "commandlog-reply-larger-than": "-1",
+}
+"""Beyond ``SETTINGS``, for Valkey 8.1 and later."""
+
+_KEYS = ("lease:{*", "parked:{*", "due:{*", "receipt:{*", "owner:*", "quota:*", "pseudonym-key:*")
+_COMMANDS = {
+    "connection": ("ping", "hello", "select", "client|setinfo"),
+    "the library": ("fcall", "function|list", "function|load"),
+    "inside its functions": ("exists", "hget", "hmget", "hset", "incr", "llen", "pexpire", "rpush", "sadd", "zadd"),
+    "leases": ("hgetall", "lindex", "smembers", "srem", "zrangebyscore", "zrem", "del", "get", "set", "pttl"),
+    "attestation": ("info", "config|get", "scan"),
+}
+
+
+def acl_rules(username: str, password_sha256: str) -> str:
+    """An ACL file: the default user is off, and ``username`` may do what purge does.
+
+    password_sha256: 64 lowercase hex digits, so that no password stands in the file.
+    """
+    patterns = " ".join(f"~{pattern}" for pattern in _KEYS)
+    commands = " ".join(f"+{command}" for group in _COMMANDS.values() for command in group)
+    return f"user default off\nuser {username} on #{password_sha256} {patterns} resetchannels -@all {commands}\n"
+
+
+def arguments(valkey: bool) -> list[str]:
+    """``SETTINGS`` as the server's command line."""
+    settings = SETTINGS | (VALKEY_SETTINGS if valkey else {})
+    return [word for name, value in settings.items() for word in (f"--{name}", value)]
