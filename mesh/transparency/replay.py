@@ -20,23 +20,21 @@ def replay(reader: Reader, checkpoint: Checkpoint, earlier: Checkpoint | None = 
     if earlier is not None and (earlier.origin != checkpoint.origin or earlier.size > checkpoint.size):
         raise VerificationError("consistency", "The earlier checkpoint is of another log, or of a larger one.")
     edge = Edge()
-    while True:
-        if earlier is not None and edge.size <= earlier.size < edge.size + WIDTH:
-            _check_earlier(edge, reader, earlier)
-        if edge.size == checkpoint.size:
-            break
+    _check_earlier(edge, [], earlier)
+    while edge.size < checkpoint.size:
         width = min(WIDTH, checkpoint.size - edge.size)
         entries = read_entries(reader, edge.size // WIDTH, width)
+        _check_earlier(edge, entries, earlier)
         edge, _ = edge.extended(entries)
         yield from entries
     if edge.root() != checkpoint.root:
         raise VerificationError("replay", "The entries do not have the root that the checkpoint claims.")
 
 
-def _check_earlier(edge: Edge, reader: Reader, earlier: Checkpoint) -> None:
-    """``earlier`` ends in the bundle after ``edge``, which is read once more for it."""
-    width = earlier.size - edge.size
-    entries = read_entries(reader, edge.size // WIDTH, width) if width else []
-    then, _ = edge.extended(entries)
+def _check_earlier(edge: Edge, entries: list[bytes], earlier: Checkpoint | None) -> None:
+    """When ``earlier`` ends within ``entries``, the tree up to there must have been its tree."""
+    if earlier is None or not edge.size <= earlier.size <= edge.size + len(entries):
+        return
+    then, _ = edge.extended(entries[: earlier.size - edge.size])
     if then.root() != earlier.root:
         raise VerificationError("consistency", "The log was rewritten: the earlier checkpoint is not a prefix of it.")
