@@ -69,8 +69,9 @@ class Ledger:
 
         ``counted``: the bytes that were counted as removed with it.
         """
-        colour = icc.recognise(profile)
-        self.declare(colour)
+        if self.colour is not None:
+            return
+        colour = self.colour = icc.recognise(profile)
         if colour in icc.OURS and profile == icc.profile(colour):
             self.restore(Removed.ICC, counted)
 
