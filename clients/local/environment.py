@@ -1,0 +1,96 @@
+"""What each service of the local mesh is told: no more of our own environment than it needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clients.local.pki import PUBLIC, TRUST_DOMAIN, Pki
+from clients.local.sign_in import ISSUER, SignIn
+from clients.local.state import StateFolder
+
+SERVICES = ("purge", "ingest", "render", "gateway")
+"""In the order in which they start; they stop in reverse."""
+SOURCE_ROOT = Path(__file__).resolve().parents[2]
+DRAIN_SECONDS = 10.0
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+# A person may set these for every service, and MAYFLY_<SERVICE>_… for one.
+_COMMON = ("MAYFLY_DRAIN_SECONDS", "MAYFLY_REFLECTION", "MAYFLY_MAX_CONCURRENT_STREAMS")
+_ALSO = {"purge": ("MAYFLY_REDIS_",), "render": ("MAYFLY_MODEL_DIR",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where one service listens."""
+
+    grpc: str
+    ops: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    """Where purge finds its Redis; empty: in our own environment (MAYFLY_REDIS_URL)."""
+
+    url: str = ""
+    username: str = ""
+    password_file: Path | None = None
+
+
+def build(
+    service: str,
+    *,
+    state: StateFolder,
+    addresses: Mapping[str, Addresses],
+    redis: Redis,
+    overrides: Mapping[str, str],
+) -> dict[str, str]:
+    """The whole environment of ``service``; ``overrides`` win."""
+    own = (f"MAYFLY_{service.upper()}_", *_ALSO.get(service, ()))
+    environment = {name: value for name, value in os.environ.items() if name in _INHERITED or name in _COMMON}
+    environment |= {name: value for name, value in os.environ.items() if name.startswith(own)}
+    pki = Pki(state.pki)
+    environment |= {
+        # -P (below) keeps a stranger's working folder off the path; the source's root must then be named.
+        "PYTHONPATH": str(SOURCE_ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # onnxruntime otherwise writes a telemetry database below HOME.
+        "ORT_DISABLE_TELEMETRY": "1",
+        "MAYFLY_INSTANCE": f"{service}-0",
+        "MAYFLY_LISTEN": addresses[service].grpc,
+        "MAYFLY_OPS_LISTEN": addresses[service].ops,
+        "MAYFLY_TLS_CERT": str(pki.certificate(service)),
+        "MAYFLY_TLS_KEY": str(pki.key(service)),
+        "MAYFLY_TLS_CA": str(pki.ca),
+        "MAYFLY_TRUST_DOMAIN": TRUST_DOMAIN,
+    }
+    return environment | _special(service, state, addresses, redis) | dict(overrides)
+
+
+def _special(service: str, state: StateFolder, addresses: Mapping[str, Addresses], redis: Redis) -> dict[str, str]:
+    if service == "purge":
+        return _purge(state, redis)
+    special = {"MAYFLY_REGISTRY_TARGET": addresses["purge"].grpc}
+    if service == "gateway":
+        pki = Pki(state.pki)
+        special |= {
+            "MAYFLY_GATEWAY_INGEST_TARGET": addresses["ingest"].grpc,
+            "MAYFLY_GATEWAY_RENDER_TARGET": addresses["render"].grpc,
+            "MAYFLY_GATEWAY_PUBLIC_CERT": str(pki.certificate(PUBLIC)),
+            "MAYFLY_GATEWAY_PUBLIC_KEY": str(pki.key(PUBLIC)),
+            "MAYFLY_GATEWAY_TOKEN_KEY": str(SignIn(state.pki).public_key),
+            "MAYFLY_GATEWAY_TOKEN_ISSUER": ISSUER,
+        }
+    return special
+
+
+def _purge(state: StateFolder, redis: Redis) -> dict[str, str]:
+    special = {"MAYFLY_PURGE_LOG_DIR": str(state.transparency_log), "MAYFLY_PURGE_KEY_DIR": str(state.keys)}
+    if redis.url:
+        special["MAYFLY_REDIS_URL"] = redis.url
+    if redis.username:
+        special["MAYFLY_REDIS_USERNAME"] = redis.username
+    if redis.password_file is not None:
+        special["MAYFLY_REDIS_PASSWORD_FILE"] = str(redis.password_file)
+    return special

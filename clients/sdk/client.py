@@ -1,0 +1,196 @@
+"""The Python client: one photo in, one picture and its receipt out."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from google.protobuf import duration_pb2
+
+from clients.sdk.arrival import Arrival
+from clients.sdk.nonce import commitment, new_nonce
+from clients.sdk.rendering import Rendering
+from clients.sdk.results import Lease, Picture, Progress, Result, Revoked, Scene
+from clients.sdk.source import Photo, known_size
+from clients.sdk.wire import as_mesh_errors, bearer, connection_broke, open_channel
+from mayfly.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from mesh.errors import Aborted, MeshError, NotFound, Unavailable
+
+POLICY_VERSION = "2026-01"
+_UNARY_SECONDS = 15.0
+_RETRY_SECONDS = 1.0  # when the mesh does not say
+
+
+class MayflyClient:
+    """A connection to one gateway, for one user. An async context manager; methods may run side by side.
+
+    address:  HOST:PORT. ca: PEM of the CA to trust, or its file; None: the system's.
+    token:    the user's JWT, or a function that returns a fresh one for each call.
+
+    Every method raises the family of mesh/errors.py: Invalid (the photo or an argument was refused), NotFound,
+    Unauthenticated, Denied, Exhausted and Unavailable (try again after ``retry_after``), Overdue, Aborted, Internal.
+    """
+
+    def __init__(self, address: str, ca: bytes | Path | None, token: str | Callable[[], str]) -> None:
+        self._channel = open_channel(address, ca.read_bytes() if isinstance(ca, Path) else ca)
+        self._token = token if callable(token) else lambda: token
+        self._stub: Any = gateway_pb2_grpc.PhotoServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def render(
+        self,
+        photo: Photo,
+        scene_id: str,
+        *,
+        caption_id: str = "",
+        locale: str = "",
+        seed: int = 0,
+        ttl: float | None = None,
+        policy_version: str = POLICY_VERSION,
+        reconnect: bool = True,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_accepted: Callable[[Lease], None] = lambda _: None,
+    ) -> Result:
+        """Renders one photo. Returns when the mesh has let go of it and signed that.
+
+        ttl:          seconds that the mesh may hold the photo; None: its default.
+        reconnect:    when the connection breaks after the upload, wait for the parked picture and collect it.
+        on_accepted:  gets the lease as soon as it exists, before a byte of the photo is sent.
+        OSError when the photo's file can't be read.
+        """
+        nonce = new_nonce()
+        start = gateway_pb2.RenderStart(
+            request_id=str(uuid.uuid4()),
+            scene_id=scene_id,
+            caption_id=caption_id,
+            locale=locale,
+            seed=seed,
+            ttl=_duration(ttl),
+            policy_version=policy_version,
+            nonce_commitment=commitment(nonce),
+            byte_count=known_size(photo),
+        )
+        rendering = Rendering(photo, on_progress, on_accepted)
+        try:
+            with as_mesh_errors():
+                await rendering.run(self._stub.Render(metadata=self._metadata()), start)
+        except MeshError as error:
+            return await self._after_a_break(rendering, nonce, error, reconnect)
+        return _result(rendering, nonce)
+
+    async def collect(self, photo_id: str, resume_token: str) -> Result:
+        """The parked picture, once. Unavailable(NOT_PARKED_YET) while it is being made."""
+        request = gateway_pb2.CollectRequest(photo_id=photo_id, resume_token=resume_token)
+        arrival, receipt = Arrival(), None
+        with as_mesh_errors():
+            call = self._stub.Collect(request, metadata=self._metadata())
+            try:
+                async for response in call:
+                    receipt = _take(arrival, response) or receipt
+            finally:
+                call.cancel()
+        return Result(photo_id, _whole(arrival.picture), receipt, None, b"")
+
+    async def collect_when_parked(self, lease: Lease) -> Result:
+        """Waits for the parked picture for as long as the lease lasts. NotFound when there is none."""
+        while True:
+            try:
+                return await self.collect(lease.photo_id, lease.resume_token)
+            except Unavailable as error:
+                delay = error.retry_after or _RETRY_SECONDS
+                if (lease.expire_time - datetime.now(UTC)).total_seconds() <= delay:
+                    raise
+                await asyncio.sleep(delay)
+
+    async def revoke(self, photo_id: str) -> bytes | None:
+        """Takes one photo back. Returns its receipt bundle, or None while a holder has not confirmed yet."""
+        response = await self._unary("Revoke", gateway_pb2.RevokeRequest(photo_id=photo_id))
+        return response.receipt.bundle if response.HasField("receipt") else None
+
+    async def revoke_all(self) -> Revoked:
+        """Takes everything of this user back."""
+        response = await self._unary("RevokeAll", gateway_pb2.RevokeAllRequest())
+        return Revoked(tuple(item.bundle for item in response.receipts), tuple(response.pending_photo_ids))
+
+    async def scenes(self, locale: str = "") -> list[Scene]:
+        """The catalogue."""
+        response = await self._unary("ListScenes", gateway_pb2.ListScenesRequest(locale=locale))
+        return [
+            Scene(
+                scene.scene_id,
+                gateway_pb2.SceneKind.Name(scene.kind).removeprefix("SCENE_KIND_").lower(),
+                scene.title,
+                {caption.caption_id: caption.text for caption in scene.captions},
+                scene.min_side,
+            )
+            for scene in response.scenes
+        ]
+
+    async def get_receipt(self, photo_id: str, *, wait_for_inclusion: bool = False) -> bytes:
+        """The receipt bundle of a photo that has ended. wait_for_inclusion: up to 5 s, for the log's proof."""
+        request = gateway_pb2.GetReceiptRequest(photo_id=photo_id, wait_for_inclusion=wait_for_inclusion)
+        bundle: bytes = (await self._unary("GetReceipt", request)).receipt.bundle
+        return bundle
+
+    async def _after_a_break(self, rendering: Rendering, nonce: bytes, error: MeshError, reconnect: bool) -> Result:
+        if rendering.picture is not None:
+            return _result(rendering, nonce)  # it is whole, and must not be lost for want of a receipt
+        if rendering.lease is None or not rendering.sealed or not reconnect or not connection_broke(error):
+            raise error
+        try:
+            collected = await self.collect_when_parked(rendering.lease)
+        except NotFound:
+            raise error from None  # the mesh had revoked it: what went wrong first is what there is to say
+        return Result(collected.photo_id, collected.picture, collected.receipt, rendering.scrubbed, nonce)
+
+    async def _unary(self, method: str, request: Any) -> Any:
+        with as_mesh_errors():
+            return await getattr(self._stub, method)(request, metadata=self._metadata(), timeout=_UNARY_SECONDS)
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return bearer(self._token())
+
+
+def _take(arrival: Arrival, response: gateway_pb2.CollectResponse) -> bytes | None:
+    """One message of a collected picture; returns the receipt bundle, when it is that."""
+    match response.WhichOneof("message"):
+        case "header":
+            arrival.header(response.header)
+        case "chunk":
+            arrival.chunk(response.chunk)
+        case "seal":
+            arrival.seal(response.seal)
+        case "receipt":
+            return response.receipt.bundle
+    return None
+
+
+def _result(rendering: Rendering, nonce: bytes) -> Result:
+    assert rendering.lease is not None, "a picture only ever follows a lease"
+    return Result(rendering.lease.photo_id, _whole(rendering.picture), rendering.receipt, rendering.scrubbed, nonce)
+
+
+def _whole(picture: Picture | None) -> Picture:
+    if picture is None:
+        raise Aborted("PICTURE_MALFORMED", "The picture did not arrive whole; collect it again.")
+    return picture
+
+
+def _duration(seconds: float | None) -> duration_pb2.Duration | None:
+    if seconds is None:
+        return None
+    value = duration_pb2.Duration()
+    value.FromNanoseconds(round(seconds * 1e9))
+    return value
