@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from mesh.errors import MeshError
 from mesh.log import error_at, get_logger
 
 _log = get_logger()
@@ -29,7 +30,9 @@ class Tasks:
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        # A typed error is an answer to somebody, who may have gone; anything else is a bug.
+        if error is not None and not isinstance(error, MeshError):
             _log.error("task_failed", error_type=type(error).__name__, error_at=error_at(error))
 
     async def wait(self, seconds: float) -> bool:

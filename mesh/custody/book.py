@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mesh.clock import Clock
@@ -48,6 +49,15 @@ class Custody:
         """Counts bytes that came in; all are given back at the release."""
         self.byte_count += byte_count
         self._book.metrics.custody_bytes.inc(byte_count)
+
+    @contextmanager
+    def passing(self, byte_count: int) -> Iterator[None]:
+        """Counts bytes that are in hand only while they are passed on."""
+        self.took(byte_count)
+        try:
+            yield
+        finally:
+            self.took(-byte_count)
 
     def drop(self, error: MeshError, reason: str) -> None:
         """Ends the work that holds the photo; the holder still has to release it. Only the first call counts."""

@@ -1,0 +1,79 @@
+"""One photo's stream to one peer, frames as raw bytes; a failure is the peer's own typed error."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+
+from mesh import status
+from mesh.custody.metadata import holder_of
+from mesh.errors import Internal, MeshError
+
+
+class Hop:
+    """Wraps a call that was made with identity serializers."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    async def write(self, frame: bytes) -> None:
+        """Waits until the peer has room (back-pressure)."""
+        try:
+            await self._call.write(frame)
+        except (grpc.RpcError, asyncio.InvalidStateError):
+            raise await self._failure() from None
+
+    async def read(self) -> bytes | None:
+        """The next frame; None when the peer has ended the stream well."""
+        try:
+            frame = await self._call.read()
+        except grpc.RpcError as error:
+            raise status.from_rpc(error) from None
+        if isinstance(frame, bytes):
+            return frame
+        if await self._call.code() is not grpc.StatusCode.OK:
+            raise await self._failure()
+        return None
+
+    async def read_frame(self) -> bytes:
+        """As ``read``, where the peer must not end yet."""
+        frame = await self.read()
+        if frame is None:
+            raise Internal("INTERNAL", "Internal error.")
+        return frame
+
+    async def close(self) -> None:
+        """Half-closes, and waits for the peer to end the stream well."""
+        await self.half_close()
+        while await self.read() is not None:
+            pass
+
+    async def half_close(self) -> None:
+        """Nothing more will be written."""
+        try:
+            await self._call.done_writing()
+        except (grpc.RpcError, asyncio.InvalidStateError):
+            raise await self._failure() from None
+
+    async def holder(self) -> str:
+        """Which process answers; Internal if it doesn't say so."""
+        try:
+            holder = holder_of(await self._call.initial_metadata())
+        except grpc.RpcError as error:
+            raise status.from_rpc(error) from None
+        if holder is None:
+            raise await self._failure()
+        return holder
+
+    def cancel(self) -> None:
+        """Ends the call if it hasn't ended."""
+        self._call.cancel()
+
+    async def _failure(self) -> MeshError:
+        code = await self._call.code()
+        if code is grpc.StatusCode.OK:
+            return Internal("INTERNAL", "Internal error.")
+        trailing = await self._call.trailing_metadata()
+        return status.from_rpc(grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing))

@@ -1,0 +1,159 @@
+"""The gateway's stubs: streams to ingest and render as raw frames, and purge's registry as plain calls."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from mayfly.purge.v1 import registry_pb2 as pb
+from mayfly.purge.v1 import registry_pb2_grpc
+from mayfly.render.v1 import render_pb2, render_pb2_grpc
+from mesh import status
+from mesh.clock import Clock
+from mesh.custody.book import LeaseRef
+from mesh.custody.metadata import to_metadata
+from mesh.errors import NotFound
+from services.gateway.hop import Hop
+
+_SCRUB = "/mayfly.ingest.v1.IngestService/Scrub"
+_RENDER = "/mayfly.render.v1.RenderService/Render"
+_OPTIONS = "mayfly-render-options-bin"
+_QUICK_SECONDS = 5.0
+_SLOW_SECONDS = 15.0
+
+Reply = TypeVar("Reply")
+
+
+class Photos:
+    """Opens a photo's streams. Every deadline is the lease's end."""
+
+    def __init__(self, ingest: grpc.aio.Channel, render: grpc.aio.Channel, clock: Clock) -> None:
+        self._scrub: Any = ingest.stream_stream(_SCRUB)
+        self._render: Any = render.stream_stream(_RENDER)
+        self._clock = clock
+
+    def scrub(self, lease: LeaseRef) -> Hop:
+        return Hop(self._scrub(metadata=to_metadata(lease), timeout=self._remaining(lease)))
+
+    def render(self, lease: LeaseRef, options: render_pb2.RenderOptions) -> Hop:
+        metadata: list[tuple[str, str | bytes]] = [*to_metadata(lease), (_OPTIONS, options.SerializeToString())]
+        return Hop(self._render(metadata=metadata, timeout=self._remaining(lease)))
+
+    def _remaining(self, lease: LeaseRef) -> float:
+        return max(0.001, lease.expire_time - self._clock.wall())
+
+
+class SceneSource:
+    """Render's catalogue."""
+
+    def __init__(self, render: grpc.aio.Channel) -> None:
+        self._stub = render_pb2_grpc.RenderServiceStub(render)
+
+    async def list(self) -> Sequence[render_pb2.CatalogueScene]:
+        reply = await _ask(self._stub.ListScenes(render_pb2.ListScenesRequest(), timeout=_QUICK_SECONDS))
+        return reply.scenes
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claimed picture: its lease, how many segments it has, and they themselves."""
+
+    lease: LeaseRef
+    segment_count: int
+    segments: AsyncIterator[bytes]
+
+
+class Registry:
+    """Purge, as the gateway needs it."""
+
+    def __init__(self, purge: grpc.aio.Channel) -> None:
+        self._stub = registry_pb2_grpc.RegistryServiceStub(purge)
+
+    async def grant(
+        self,
+        *,
+        owner: bytes,
+        ttl: Duration | None,
+        nonce_commitment: bytes,
+        claim_verifier: bytes,
+        policy_version: str,
+    ) -> LeaseRef:
+        """A new lease, durable."""
+        request = pb.GrantLeaseRequest(
+            owner_digest=owner,
+            ttl=ttl,
+            nonce_commitment=nonce_commitment,
+            claim_verifier=claim_verifier,
+            policy_version=policy_version,
+        )
+        reply = await _ask(self._stub.GrantLease(request, timeout=_QUICK_SECONDS))
+        return LeaseRef(reply.photo_id, reply.expire_time.ToNanoseconds() / 1e9)
+
+    async def settle(self, photo_id: str, holders: Sequence[str], route: pb.DeliveryRoute) -> bytes:
+        """Ends the lease as delivered; the receipt bundle."""
+        request = pb.SettleLeaseRequest(photo_id=photo_id, holders=holders, route=route)
+        return (await _ask(self._stub.SettleLease(request, timeout=_SLOW_SECONDS))).receipt_bundle
+
+    async def revoke(self, photo_id: str, reason: pb.RevocationReason, owner: bytes = b"") -> bytes:
+        """Ends the lease early; the receipt bundle, empty while a holder hasn't confirmed."""
+        request = pb.RevokeLeaseRequest(photo_id=photo_id, owner_digest=owner, reason=reason)
+        return (await _ask(self._stub.RevokeLease(request, timeout=_SLOW_SECONDS))).receipt_bundle
+
+    async def revoke_owner(self, owner: bytes) -> pb.RevokeOwnerResponse:
+        return await _ask(self._stub.RevokeOwner(pb.RevokeOwnerRequest(owner_digest=owner), timeout=_SLOW_SECONDS))
+
+    async def park(self, photo_id: str, holders: Sequence[str], segments: AsyncIterable[bytes], seconds: float) -> None:
+        """Parks a picture, segment by segment."""
+
+        async def requests() -> AsyncIterator[pb.ParkRequest]:
+            yield pb.ParkRequest(start=pb.ParkStart(photo_id=photo_id, holders=holders))
+            count = 0
+            async for segment in segments:
+                count += 1
+                yield pb.ParkRequest(segment=segment)
+            yield pb.ParkRequest(seal=pb.ParkSeal(segment_count=count))
+
+        await _ask(self._stub.Park(requests(), timeout=seconds))
+
+    @asynccontextmanager
+    async def claim(self, photo_id: str, owner: bytes, claim_secret: bytes) -> AsyncIterator[Claim]:
+        """Claims a parked picture. NotFound, Unavailable(NOT_PARKED_YET)."""
+        request = pb.ClaimRequest(photo_id=photo_id, owner_digest=owner, claim_secret=claim_secret)
+        call = self._stub.Claim(request, timeout=_SLOW_SECONDS)
+        try:
+            first = await call.read()
+            if not isinstance(first, pb.ClaimResponse):
+                raise NotFound("PHOTO_NOT_FOUND", "There is no such photo.")
+
+            async def segments() -> AsyncIterator[bytes]:
+                yield first.segment
+                async for message in call:
+                    yield message.segment
+
+            lease = LeaseRef(photo_id, first.expire_time.ToNanoseconds() / 1e9)
+            yield Claim(lease, first.segment_count, segments())
+        except grpc.RpcError as error:
+            raise status.from_rpc(error) from None
+        finally:
+            call.cancel()
+
+    async def return_claim(self, photo_id: str, claim_secret: bytes) -> None:
+        request = pb.ReturnClaimRequest(photo_id=photo_id, claim_secret=claim_secret)
+        await _ask(self._stub.ReturnClaim(request, timeout=_QUICK_SECONDS))
+
+    async def receipt(self, photo_id: str, *, wait_for_inclusion: bool) -> bytes:
+        """The receipt bundle of an ended lease. NotFound."""
+        request = pb.GetReceiptRequest(photo_id=photo_id, wait_for_inclusion=wait_for_inclusion)
+        return (await _ask(self._stub.GetReceipt(request, timeout=_SLOW_SECONDS))).receipt_bundle
+
+
+async def _ask(call: Awaitable[Reply]) -> Reply:
+    try:
+        return await call
+    except grpc.RpcError as error:
+        raise status.from_rpc(error) from None

@@ -1,0 +1,134 @@
+"""PhotoService on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+
+from mayfly.gateway.v1 import gateway_pb2 as pb
+from mesh.context import ServerContext
+from mesh.custody.book import PHOTO_ID
+from mesh.errors import Invalid, NotFound, Unavailable
+from services.gateway.admission import Admission
+from services.gateway.authentication import Authenticator
+from services.gateway.client import Client
+from services.gateway.collect import Collector
+from services.gateway.journey import Journey, Route
+from services.gateway.order import parse_start
+from services.gateway.peers import Registry
+from services.gateway.reasons import REQUESTED
+from services.gateway.scenes import Scenes
+
+SERVICE = "mayfly.gateway.v1.PhotoService"
+
+
+class PhotoServicer:
+    """Authenticates first, always."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        admission: Admission,
+        scenes: Scenes,
+        route: Route,
+        collector: Collector,
+        registry: Registry,
+        policy_versions: Sequence[str],
+        start_seconds: float,
+    ) -> None:
+        self._authenticator = authenticator
+        self._admission = admission
+        self._scenes = scenes
+        self._route = route
+        self._collector = collector
+        self._registry = registry
+        self._policy_versions = policy_versions
+        self._start_seconds = start_seconds
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Registers; what carries frames does so as raw bytes."""
+        handlers: dict[str, Any] = {
+            "Render": grpc.stream_stream_rpc_method_handler(self.render),
+            "Collect": grpc.unary_stream_rpc_method_handler(self.collect, pb.CollectRequest.FromString),
+            "Revoke": _unary(self.revoke, pb.RevokeRequest, pb.RevokeResponse),
+            "RevokeAll": _unary(self.revoke_all, pb.RevokeAllRequest, pb.RevokeAllResponse),
+            "ListScenes": _unary(self.list_scenes, pb.ListScenesRequest, pb.ListScenesResponse),
+            "GetReceipt": _unary(self.get_receipt, pb.GetReceiptRequest, pb.GetReceiptResponse),
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+
+    async def render(self, _messages: object, context: ServerContext) -> None:
+        """PhotoService.Render."""
+        owner = self._authenticator.owner(context.invocation_metadata())
+        client = Client(context)
+        start = await self._start(client)
+        await self._scenes.check(start.scene_id, start.caption_id)
+        ticket = self._admission.admit(owner, start.byte_count)
+
+        async def run() -> None:
+            with ticket:
+                await Journey(self._route, client, owner, start).run()
+
+        journey = self._route.tasks.spawn(run())
+        try:
+            await asyncio.shield(journey)
+        except asyncio.CancelledError:
+            client.hang_up()
+            if journey.cancelled():
+                raise Unavailable(
+                    "SHUTTING_DOWN", "This gateway is shutting down; try again.", retry_after=1.0
+                ) from None
+            raise
+
+    async def _start(self, client: Client) -> pb.RenderStart:
+        try:
+            async with asyncio.timeout(self._start_seconds):
+                message = await client.read()
+        except TimeoutError:
+            raise Invalid("START_MISSING", "The first message must be `start`, at once.", field="start") from None
+        return parse_start(message, self._policy_versions)
+
+    async def collect(self, request: pb.CollectRequest, context: ServerContext) -> None:
+        """PhotoService.Collect."""
+        owner = self._authenticator.owner(context.invocation_metadata())
+        await self._collector.collect(Client(context), owner, request.photo_id, request.resume_token)
+
+    async def revoke(self, request: pb.RevokeRequest, context: ServerContext) -> pb.RevokeResponse:
+        """PhotoService.Revoke."""
+        owner = self._authenticator.owner(context.invocation_metadata())
+        photo_id = _known(request.photo_id)
+        bundle = await self._registry.revoke(photo_id, REQUESTED, owner)
+        return pb.RevokeResponse(receipt=pb.Receipt(photo_id=photo_id, bundle=bundle) if bundle else None)
+
+    async def revoke_all(self, _request: pb.RevokeAllRequest, context: ServerContext) -> pb.RevokeAllResponse:
+        """PhotoService.RevokeAll."""
+        owner = self._authenticator.owner(context.invocation_metadata())
+        reply = await self._registry.revoke_owner(owner)
+        receipts = [pb.Receipt(photo_id=ended.photo_id, bundle=ended.receipt_bundle) for ended in reply.ended]
+        return pb.RevokeAllResponse(receipts=receipts, pending_photo_ids=reply.pending_photo_ids)
+
+    async def list_scenes(self, request: pb.ListScenesRequest, context: ServerContext) -> pb.ListScenesResponse:
+        """PhotoService.ListScenes."""
+        self._authenticator.owner(context.invocation_metadata())
+        return pb.ListScenesResponse(scenes=await self._scenes.list(request.locale))
+
+    async def get_receipt(self, request: pb.GetReceiptRequest, context: ServerContext) -> pb.GetReceiptResponse:
+        """PhotoService.GetReceipt."""
+        self._authenticator.owner(context.invocation_metadata())
+        photo_id = _known(request.photo_id)
+        bundle = await self._registry.receipt(photo_id, wait_for_inclusion=request.wait_for_inclusion)
+        return pb.GetReceiptResponse(receipt=pb.Receipt(photo_id=photo_id, bundle=bundle))
+
+
+def _unary(handler: Any, request: Any, response: Any) -> Any:
+    return grpc.unary_unary_rpc_method_handler(handler, request.FromString, response.SerializeToString)
+
+
+def _known(photo_id: str) -> str:
+    if not PHOTO_ID.match(photo_id):
+        raise NotFound("PHOTO_NOT_FOUND", "There is no such photo.")
+    return photo_id
