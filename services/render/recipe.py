@@ -7,7 +7,24 @@ from types import MappingProxyType
 
 from mesh import errors
 from services.render.picture import Cancelled, Picture, Progress
-from services.render.steps import cut_out, decode, detail, encode, face, finish, orient, refine, soft_background, tone
+from services.render.steps import (
+    backdrop,
+    caption,
+    compose,
+    cut_out,
+    decode,
+    detail,
+    encode,
+    face,
+    finish,
+    light,
+    orient,
+    place,
+    refine,
+    soft_background,
+    tone,
+    unify,
+)
 from services.render.steps.step import Bound, Step
 from services.render.steps.workspace import RecipeOrder, Tools, Workspace
 
@@ -16,7 +33,8 @@ Recipe = tuple[Bound, ...]
 STEPS: Mapping[str, Step[object]] = MappingProxyType(
     {
         module.__name__.rpartition(".")[2]: module.STEP
-        for module in (cut_out, decode, detail, encode, face, finish, orient, refine, soft_background, tone)
+        for module in (backdrop, caption, compose, cut_out, decode, detail, encode, face, finish, light, orient, place,
+                       refine, soft_background, tone, unify)
     }
 )
 """Closed: a step's name is the name of its file, and the only words that a progress event uses."""

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from services.render.picture import Job, Picture
+from services.render.steps.params import Color
 from services.render.steps.pixels import Array
 
 
@@ -55,6 +56,16 @@ class Face:
     ry: float
 
 
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Where the scene's light stands (canvas px), its colour, and the colour of the light from everywhere else."""
+
+    x: float
+    y: float
+    color: Color
+    ambient: Color
+
+
 @dataclass(slots=True)
 class Workspace:
     """Steps read and replace these. ``None``: no step has made it yet.
@@ -64,6 +75,7 @@ class Workspace:
     backdrop: (H, W, 3), the photo as it was before ``refine`` took the old background out of the subject's edge.
     shape:    (H, W), transparency that the photo itself came with.
     face:     the subject's head in ``photo``; after ``place``, on the canvas.
+    light:    the scene's; set by ``backdrop``.
     picture:  (h, w, 3), the canvas.
     layer:    (h, w, 3) and layer_alpha (h, w): the placed subject, and front (h, w, 4) what stands before it.
     """
@@ -78,6 +90,7 @@ class Workspace:
     backdrop: Array | None = None
     shape: Array | None = None
     face: Face | None = None
+    light: Light | None = None
     monochrome: bool = False
     found: bool = True
     side: int = 1280
@@ -99,6 +112,11 @@ class Workspace:
 
     def need_layer(self) -> tuple[Array, Array]:
         return _need(self.layer, "layer"), _need(self.layer_alpha, "layer_alpha")
+
+    def need_light(self) -> Light:
+        if self.light is None:
+            raise RecipeOrder("light")
+        return self.light
 
     def need_face(self) -> Face:
         if self.face is None:

@@ -1,0 +1,133 @@
+"""Brush strokes over a picture, coarse to fine (Hertzmann, "Painterly Rendering with Curved Brush Strokes", 1998).
+
+A helper of ``backdrop`` and ``oils``: strokes follow the contours of what they paint, fine ones are set only where
+coarse ones lost something, and each lies a little higher or lower, so that light grazes them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from services.render.steps.pixels import Array, blur, from_bytes, luma, resize, to_bytes
+
+SCALE = 2  # drawn at twice the size: Pillow's lines have no antialiasing
+
+
+def painted(rgb: Array, rng: np.random.Generator, size: float, detail: float = 1.0, relief: float = 0.5,
+            where: Array | None = None, passes: int = 2) -> Array:
+    """(H, W, 3) -> (H, W, 3). size: px of the widest brush; detail: > 1 sets more fine strokes; relief: 0..1.
+
+    where: (H, W) 0..1, chance that a stroke is set at all; None is everywhere.
+    """
+    height, width = rgb.shape[:2]
+    canvas = Image.fromarray(to_bytes(blur(rgb, size * 0.5)))
+    canvas = canvas.resize((width * SCALE, height * SCALE), Image.Resampling.BILINEAR)
+    bumps = Image.new("L", canvas.size, 128)
+    flow = _flow(rgb, rng, size)
+    for level in range(passes):
+        brush = size / 2.1**level
+        if brush < 1.6:
+            break
+        goal = blur(rgb, brush * 0.35)
+        lost: Array | None = None
+        if level:
+            now = from_bytes(np.asarray(canvas.resize((width, height), Image.Resampling.BOX)))
+            lost = blur(np.abs(now - goal).sum(axis=-1), brush * 0.5)
+        _level(canvas, bumps, goal, flow, brush, lost, 0.10 / detail, where, rng)
+    out = from_bytes(np.asarray(canvas.resize((width, height), Image.Resampling.BOX)))
+    if relief > 0:
+        high = blur(from_bytes(np.asarray(bumps.resize((width, height), Image.Resampling.BOX))), 0.7)
+        graze = np.clip((high - np.roll(high, (1, 1), axis=(0, 1))) * 0.35 * relief, -0.06, 0.06)
+        out = np.clip(out + graze[..., None], 0, 1)
+    return np.asarray(out, np.float32)
+
+
+def _flow(rgb: Array, rng: np.random.Generator, size: float) -> Array:
+    """Angle (H, W) along which strokes run: the structure tensor's weak axis, and a slow swirl where there is none."""
+    height, width = rgb.shape[:2]
+    w, h = max(16, width // 4), max(16, height // 4)
+    light = blur(luma(resize(rgb, w, h)), 1.0)
+    gy, gx = np.gradient(light)
+    sigma = max(1.0, size / 4)
+    xx, yy, xy = blur(gx * gx, sigma), blur(gy * gy, sigma), blur(gx * gy, sigma)
+    swirl = resize(rng.random((5, 5), dtype=np.float32), w, h) * 1.6 - 0.8
+    # The double-angle vector of the tensor plus that of the swirl, weighted by how clear the structure is.
+    cos2, sin2 = -(xx - yy), -2 * xy
+    floor = 2e-5
+    cos2, sin2 = cos2 + floor * np.cos(2 * swirl), sin2 + floor * np.sin(2 * swirl)
+    return resize(np.stack([cos2, sin2], axis=-1) / np.hypot(cos2, sin2)[..., None], width, height)
+
+
+def _level(canvas: Image.Image, bumps: Image.Image, goal: Array, flow: Array, brush: float, lost: Array | None,
+           tolerance: float, where: Array | None, rng: np.random.Generator) -> None:
+    height, width = goal.shape[:2]
+    step = max(1.5, brush * 0.62)
+    ys, xs = np.mgrid[0 : height : step, 0 : width : step]
+    places = np.stack([ys.ravel(), xs.ravel()], axis=1) + rng.uniform(-step, step, (ys.size, 2))
+    places = places[rng.permutation(len(places))]
+    rows = np.clip(places[:, 0].astype(int), 0, height - 1)
+    columns = np.clip(places[:, 1].astype(int), 0, width - 1)
+    keep = np.ones(len(places), bool)
+    if lost is not None:
+        keep &= lost[rows, columns] > tolerance
+    if where is not None:
+        keep &= where[rows, columns] > rng.random(len(places))
+    rows, columns = rows[keep], columns[keep]
+    count = len(rows)
+    ink = goal[rows, columns] * (1 + rng.normal(0, 0.035, (count, 1))) + rng.normal(0, 0.010, (count, 3))
+    ink = np.clip(ink * 255, 0, 255).astype(np.uint8)
+    length = brush * rng.uniform(1.6, 3.6, count) / 2
+    points = _curves(flow, rows, columns, length)
+    widths = np.maximum(1, brush * SCALE * rng.uniform(0.55, 0.95, count)).astype(int)
+    heights = rng.integers(60, 196, count)
+    paint, bump = ImageDraw.Draw(canvas), ImageDraw.Draw(bumps)
+    for i in range(count):
+        line = [(float(x), float(y)) for x, y in points[i]]
+        wide = int(widths[i])
+        red, green, blue = (int(c) for c in ink[i])
+        paint.line(line, fill=(red, green, blue), width=wide, joint="curve")
+        bump.line(line, fill=int(heights[i]), width=wide, joint="curve")
+        if wide > 5:  # round ends
+            for x, y in (line[0], line[-1]):
+                half = wide / 2
+                paint.ellipse([x - half, y - half, x + half, y + half], fill=(red, green, blue))
+
+
+def _curves(flow: Array, rows: Array, columns: Array, length: Array) -> Array:
+    """(N, 5, 2) points x, y at SCALE: two steps either way along the flow."""
+    height, width = flow.shape[:2]
+
+    def heading(y: Array, x: Array, last: Array | None) -> Array:
+        double = flow[np.clip(y.astype(int), 0, height - 1), np.clip(x.astype(int), 0, width - 1)]
+        angle = np.arctan2(double[:, 1], double[:, 0]) / 2
+        step = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        if last is not None:
+            step *= np.where((step * last).sum(axis=1) < 0, -1, 1)[:, None]
+        return np.asarray(step, np.float64)
+
+    start = np.stack([columns, rows], axis=1).astype(np.float64)
+    first = heading(start[:, 1], start[:, 0], None)
+    arms = []
+    for sign in (-1, 1):
+        at, last, arm = start, first * sign, []
+        for _ in range(2):
+            last = heading(at[:, 1], at[:, 0], last)
+            at = at + last * (length / 2)[:, None]
+            arm.append(at)
+        arms.append(arm)
+    return np.asarray(np.stack([arms[0][1], arms[0][0], start, arms[1][0], arms[1][1]], axis=1) * SCALE)
+
+
+def neural(rgb: Array, stylized: Array, strength: float, color: float) -> Array:
+    """Lays a stylised version over ``rgb``: its luma by ``strength``, its colour by ``strength * color``.
+
+    Mean luma stays: the networks darken or bleach as their model painting did, which isn't this scene's light.
+    """
+    light, styled = luma(rgb), luma(stylized)
+    span = max(8.0, min(rgb.shape[:2]) / 14)
+    styled = styled - blur(styled, span) + blur(light, span)
+    chroma, other = rgb - light[..., None], stylized - luma(stylized)[..., None]
+    light = light + (styled - light) * strength
+    chroma = chroma + (other - chroma) * (strength * color)
+    return np.asarray(np.clip(light[..., None] + chroma, 0, 1), np.float32)
