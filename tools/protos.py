@@ -1,6 +1,6 @@
 """Generates the stubs in ``mayfly/`` from ``protos/``; with ``--check``, compares instead of writing.
 
-Usage: python tools/protos.py [--check]
+Usage: python -m tools.protos [--check]
 """
 
 from __future__ import annotations

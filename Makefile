@@ -1,0 +1,71 @@
+# Mayfly: `make help` lists the targets. Python 3.11+ and make are all that it takes.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+EXTRAS := gateway,ingest,render,purge,clients,local,demo,dev
+PHOTO ?=
+OUT ?= out
+# Models and state belong to this checkout; nothing else on the machine is touched.
+export MAYFLY_MODEL_DIR := $(CURDIR)/.models
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down status test test-fast lint format protos protos-check scenes dashboards bench clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Build the environment: packages at pinned versions, and the model
+	@echo "ready: $(BIN)/mayfly --help"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than Python 3.11; set PYTHON=" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing packages (about a minute the first time) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(BIN)/python -m services.render.models fetch $(MAYFLY_MODEL_DIR)
+	@touch $@
+
+demo: $(READY) ## Make two pictures of a real photo and show what became of it (PHOTO=path for your own)
+	@$(BIN)/mayfly demo --out $(OUT) $(PHOTO)
+
+up: $(READY) ## Start the mesh on this machine
+	@$(BIN)/mayfly up
+
+down: $(READY) ## Stop it
+	@$(BIN)/mayfly down
+
+status: $(READY) ## Where the photos are now
+	@$(BIN)/mayfly status
+
+test: $(READY) ## Pass everything: units, the mesh in one process, real processes with a real Valkey
+	@$(BIN)/python -m pytest
+
+test-fast: $(READY) ## Only what needs no processes
+	@$(BIN)/python -m pytest tests/unit
+
+lint: $(READY) ## Style, types, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(READY) ## Rewrite the code in the house's format
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+protos: $(READY) ## Generate the stubs from protos/
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.protos
+
+protos-check: $(READY) ## Check that the stubs are what protos/ says
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.protos --check
+
+scenes: $(READY) ## Draw the contact sheet of all scenes
+	@$(BIN)/python -m services.render.contact_sheet $(PHOTO) -o $(OUT)/scenes.jpg
+
+bench: $(READY) ## Measure: speed against a single process, memory per photo in flight
+	@$(BIN)/python -m benchmarks.mesh
+
+clean: ## Remove what make has made
+	rm -rf $(VENV) .models .mayfly $(OUT) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis
