@@ -211,7 +211,7 @@ hashes = st.binary(min_size=32, max_size=32)
 def test_nothing_but_a_verification_error_comes_out(a: object, b: object, c: object, d: object, e: object) -> None:
     for verify, arguments in ((verify_inclusion, (a, b, c, d, e)), (verify_consistency, (b, c, d, a, e))):
         with contextlib.suppress(VerificationError):
-            verify(*arguments)  # type: ignore[operator]
+            verify(*arguments)  # type: ignore[arg-type]
 
 
 @given(st.integers(0, 1 << 62), st.integers(1, 1 << 62), st.lists(hashes, max_size=70), hashes, hashes)
