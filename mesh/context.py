@@ -9,3 +9,5 @@ if TYPE_CHECKING:
 
     ServerContext: TypeAlias = grpc.aio.ServicerContext[Any, Any]
     MethodHandler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+else:
+    ServerContext = MethodHandler = Any
