@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mesh.config import Address, MeshSettings
+from services.render import models
 
 MIB = 1 << 20
 
@@ -19,7 +20,7 @@ class RenderSettings(MeshSettings):
     """Purge's address."""
     render_engine: Literal["onnx", "null"] = "onnx"
     """``null`` makes no picture at all: for measuring the mesh."""
-    render_model_dir: Path = Path(".models")
+    render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]
     """Where `make setup` has put the models."""
     render_slots: Annotated[int, Field(ge=1, le=64)] = 2
     """Pictures that are made at the same time."""

@@ -15,7 +15,9 @@ import numpy as np
 from services.render.steps import strokes
 from services.render.steps.layers import (
     balloons,
+    boats,
     conifers,
+    cottage,
     disc,
     flowers,
     foliage,
@@ -33,7 +35,7 @@ from services.render.steps.layers import (
 from services.render.steps.layers.board import Board, blank
 from services.render.steps.layers.layer import Layer, Paint
 from services.render.steps.params import Color, ParamError, color, custom, number, point, weights
-from services.render.steps.pixels import Array, blur, from_bytes, mix, resize, to_bytes
+from services.render.steps.pixels import Array, blur, from_bytes, mix, resize, smoothstep, to_bytes
 from services.render.steps.step import Step
 from services.render.steps.workspace import Light, Painted, Tools, Workspace
 
@@ -43,7 +45,7 @@ UPRIGHT, LYING = (1024, 1280), (1280, 1024)  # canvas, width and height in px
 LAYERS: Mapping[str, Layer[object]] = MappingProxyType(
     {
         module.__name__.rpartition(".")[2]: module.LAYER
-        for module in (balloons, conifers, disc, flowers, foliage, grass, hills, leaves, motes, puffs, sky, stars,
+        for module in (balloons, boats, conifers, cottage, disc, flowers, foliage, grass, hills, leaves, motes, puffs, sky, stars,
                        trunks, veil, water)
     }
 )
@@ -71,13 +73,15 @@ class Params:
     light_color: Color = color("#fff1d0")
     ambient: Color = color("#c8d4e8")
     back: tuple[Paint, ...] = custom((), _layers)
+    last: tuple[Paint, ...] = custom((), _layers)  # over the back's brush strokes: stars, snow
     front: tuple[Paint, ...] = custom((), _layers)
     brush: float = number(0.020, 0, 0.1)  # widest stroke; 0 paints none
     detail: float = number(1.0, 0.1, 5)
-    relief: float = number(0.3, 0, 1)
+    relief: float = number(0.0, 0, 1)
     loose: float = number(0.7, 0, 1)  # how much of the strokes shows over what they were painted from
     style: tuple[float, ...] = weights(26, {0: 1.0})
     strength: float = number(0.35, 0, 1)
+    texture: float = number(0.015, 0, 0.3)  # how far the network may move the luma
     hue: float = number(0.15, 0, 1)  # how much of the style's colour comes along
     scale: float = number(0.75, 0.25, 1)  # the network's picture in shares of the canvas: smaller is broader
 
@@ -106,12 +110,14 @@ def _paint(params: Params, width: int, height: int, variant: int, scene: str, to
     for paint in params.front:
         paint(front, rng)
     top = _top(front)
-    behind = _brushed(np.clip(back.rgb, 0, 1), params, rng, tools)
+    back.rgb = _brushed(np.clip(back.rgb, 0, 1), params, rng, tools)
+    for paint in params.last:
+        paint(back, rng)
     out = np.zeros((height, width, 4), np.uint8)
     if top < height:
         out[top:, :, :3] = to_bytes(_brushed(_spread(front, top), params, rng, tools))
         out[top:, :, 3] = to_bytes(front.alpha[top:])
-    return Painted(to_bytes(behind), out)
+    return Painted(to_bytes(back.rgb), out)
 
 
 def _top(front: Board) -> int:
@@ -135,11 +141,13 @@ def _brushed(rgb: Array, params: Params, rng: np.random.Generator, tools: Tools)
     height, width = rgb.shape[:2]
     if params.brush > 0:
         brushed = strokes.painted(rgb, rng, params.brush * min(UPRIGHT), params.detail, params.relief)
-        rgb = mix(rgb, brushed, params.loose)
+        # Where strokes lost much (a balloon's gores, a far tree), more of the drawing shows through them.
+        lost = smoothstep(0.06, 0.35, blur(np.abs(brushed - rgb).sum(axis=-1), 2))
+        rgb = mix(rgb, brushed, params.loose * (1 - 0.75 * lost))
     if params.strength > 0:
         small = resize(rgb, max(32, round(width * params.scale)), max(32, round(height * params.scale)))
         styled = resize(tools.networks.stylize(np.clip(small, 0, 1), params.style), width, height)
-        rgb = strokes.neural(rgb, styled, params.strength, params.hue)
+        rgb = strokes.neural(rgb, styled, params.strength, params.hue, params.texture)
     return rgb
 
 

@@ -38,6 +38,18 @@ def number(default: float, low: float, high: float) -> float:
     return _field(default, parse)
 
 
+def numbers(low: float, high: float) -> tuple[float, ...]:
+    """A list of numbers, empty by default."""
+
+    def parse(value: object) -> tuple[float, ...]:
+        items = _sequence(value)
+        if not all(isinstance(item, int | float) and low <= item <= high for item in items):
+            raise ValueError(f"must be a list of numbers, {low:g} to {high:g}")
+        return tuple(float(item) for item in items if isinstance(item, int | float))
+
+    return _field((), parse)
+
+
 def whole(default: int, low: int, high: int) -> int:
     def parse(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int):

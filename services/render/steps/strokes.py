@@ -23,7 +23,7 @@ def painted(rgb: Array, rng: np.random.Generator, size: float, detail: float = 1
     height, width = rgb.shape[:2]
     canvas = Image.fromarray(to_bytes(blur(rgb, size * 0.5)))
     canvas = canvas.resize((width * SCALE, height * SCALE), Image.Resampling.BILINEAR)
-    bumps = Image.new("L", canvas.size, 128)
+    bumps = Image.new("L", canvas.size, 128) if relief > 0 else None
     flow = _flow(rgb, rng, size)
     for level in range(passes):
         brush = size / 2.1**level
@@ -36,7 +36,7 @@ def painted(rgb: Array, rng: np.random.Generator, size: float, detail: float = 1
             lost = blur(np.abs(now - goal).sum(axis=-1), brush * 0.5)
         _level(canvas, bumps, goal, flow, brush, lost, 0.10 / detail, where, rng)
     out = from_bytes(np.asarray(canvas.resize((width, height), Image.Resampling.BOX)))
-    if relief > 0:
+    if bumps is not None:
         high = blur(from_bytes(np.asarray(bumps.resize((width, height), Image.Resampling.BOX))), 0.7)
         graze = np.clip((high - np.roll(high, (1, 1), axis=(0, 1))) * 0.35 * relief, -0.06, 0.06)
         out = np.clip(out + graze[..., None], 0, 1)
@@ -59,7 +59,7 @@ def _flow(rgb: Array, rng: np.random.Generator, size: float) -> Array:
     return resize(np.stack([cos2, sin2], axis=-1) / np.hypot(cos2, sin2)[..., None], width, height)
 
 
-def _level(canvas: Image.Image, bumps: Image.Image, goal: Array, flow: Array, brush: float, lost: Array | None,
+def _level(canvas: Image.Image, bumps: Image.Image | None, goal: Array, flow: Array, brush: float, lost: Array | None,
            tolerance: float, where: Array | None, rng: np.random.Generator) -> None:
     height, width = goal.shape[:2]
     step = max(1.5, brush * 0.62)
@@ -78,20 +78,21 @@ def _level(canvas: Image.Image, bumps: Image.Image, goal: Array, flow: Array, br
     ink = goal[rows, columns] * (1 + rng.normal(0, 0.035, (count, 1))) + rng.normal(0, 0.010, (count, 3))
     ink = np.clip(ink * 255, 0, 255).astype(np.uint8)
     length = brush * rng.uniform(1.6, 3.6, count) / 2
-    points = _curves(flow, rows, columns, length)
-    widths = np.maximum(1, brush * SCALE * rng.uniform(0.55, 0.95, count)).astype(int)
-    heights = rng.integers(60, 196, count)
-    paint, bump = ImageDraw.Draw(canvas), ImageDraw.Draw(bumps)
+    # Plain lists: Pillow's own drawing is fast, taking arrays apart one number at a time is not.
+    points = _curves(flow, rows, columns, length).reshape(count, -1).tolist()
+    widths = np.maximum(1, brush * SCALE * rng.uniform(0.55, 0.95, count)).astype(int).tolist()
+    heights = rng.integers(60, 196, count).tolist()
+    inks = [tuple(row) for row in ink.tolist()]
+    paint, bump = ImageDraw.Draw(canvas), ImageDraw.Draw(bumps) if bumps is not None else None
     for i in range(count):
-        line = [(float(x), float(y)) for x, y in points[i]]
-        wide = int(widths[i])
-        red, green, blue = (int(c) for c in ink[i])
-        paint.line(line, fill=(red, green, blue), width=wide, joint="curve")
-        bump.line(line, fill=int(heights[i]), width=wide, joint="curve")
-        if wide > 5:  # round ends
-            for x, y in (line[0], line[-1]):
-                half = wide / 2
-                paint.ellipse([x - half, y - half, x + half, y + half], fill=(red, green, blue))
+        line, wide, fill = points[i], widths[i], inks[i]
+        paint.line(line, fill=fill, width=wide)
+        if bump is not None:
+            bump.line(line, fill=heights[i], width=wide)
+        if wide > 9:  # round ends
+            half = wide / 2 - 1
+            for x, y in (line[:2], line[-2:]):
+                paint.ellipse((x - half, y - half, x + half, y + half), fill=fill)
 
 
 def _curves(flow: Array, rows: Array, columns: Array, length: Array) -> Array:
@@ -119,15 +120,16 @@ def _curves(flow: Array, rows: Array, columns: Array, length: Array) -> Array:
     return np.asarray(np.stack([arms[0][1], arms[0][0], start, arms[1][0], arms[1][1]], axis=1) * SCALE)
 
 
-def neural(rgb: Array, stylized: Array, strength: float, color: float) -> Array:
+def neural(rgb: Array, stylized: Array, strength: float, color: float, limit: float = 0.10) -> Array:
     """Lays a stylised version over ``rgb``: its luma by ``strength``, its colour by ``strength * color``.
 
-    Mean luma stays: the networks darken or bleach as their model painting did, which isn't this scene's light.
+    Mean luma stays: the networks darken or bleach as their model painting did, which isn't this scene's light. ``limit``
+    bounds how far the luma may move anywhere: on smooth gradients these networks ring, and rings must stay texture.
     """
     light, styled = luma(rgb), luma(stylized)
     span = max(8.0, min(rgb.shape[:2]) / 14)
     styled = styled - blur(styled, span) + blur(light, span)
     chroma, other = rgb - light[..., None], stylized - luma(stylized)[..., None]
-    light = light + (styled - light) * strength
+    light = light + limit * np.tanh((styled - light) * strength / limit)
     chroma = chroma + (other - chroma) * (strength * color)
     return np.asarray(np.clip(light[..., None] + chroma, 0, 1), np.float32)

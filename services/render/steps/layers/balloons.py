@@ -14,7 +14,7 @@ from services.render.steps.pixels import mix
 Place = tuple[float, float, float]
 
 
-def _places(value: object) -> tuple[Place, ...]:
+def places(value: object) -> tuple[Place, ...]:
     if not isinstance(value, list | tuple):
         raise ValueError("must be [[x, y, radius], ...]")
     out: list[Place] = []
@@ -29,16 +29,15 @@ def _places(value: object) -> tuple[Place, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    places: tuple[Place, ...] = custom((), _places)
-    inks: tuple[Color, ...] = colors("#d9564a", "#f4e3c1", "#e9a13b", "#4f8f96", "#f0c9b0", "#7d6aa8")
+    places: tuple[Place, ...] = custom((), places)
+    inks: tuple[Color, ...] = colors("#d9564a", "#2f8f9d", "#e08a3c", "#7a67ad", "#c94f7c")
+    pale: tuple[Color, ...] = colors("#fbeed2", "#f6c65b", "#ffe3d0")
 
 
 def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
     for x, y, radius in params.places:
-        first = int(rng.integers(len(params.inks)))
-        second = (first + 1 + int(rng.integers(len(params.inks) - 1))) % len(params.inks)
-        _balloon(board, x * board.width, y * board.height, board.px(radius), params.inks[first], params.inks[second],
-                 rng)
+        ink, pale = params.inks[rng.integers(len(params.inks))], params.pale[rng.integers(len(params.pale))]
+        _balloon(board, x * board.width, y * board.height, board.px(radius), ink, pale, rng)
 
 
 def _balloon(board: Board, x: float, y: float, radius: float, one: Color, two: Color, rng: np.random.Generator) -> None:

@@ -41,8 +41,9 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
     to_x, to_y = board.light[0] * board.width - x, board.light[1] * board.height - y
     far = np.maximum(np.hypot(to_x, to_y), 1)
     slope = 1 / np.sqrt(1 + gx**2 + gy**2)
-    facing = -(gx * to_x + gy * to_y) / far * slope * 0.75 + slope * 0.35 - gy * -0.25 * slope
-    light = np.clip(0.5 + 0.55 * facing, 0, 1).astype(np.float32)
+    # From the light's side, from above, and a little from everywhere.
+    facing = (-(gx * to_x + gy * to_y) / far * 0.6 - gy * 0.30 * -1) * slope
+    light = np.clip(0.40 + 0.60 * facing + 0.12 * slope, 0, 1).astype(np.float32)
     ink = mix(np.asarray(params.shade, np.float32)[None, None], np.asarray(params.mid, np.float32)[None, None],
               smoothstep(0.15, 0.58, light)[..., None])
     ink = mix(ink, np.asarray(params.lit, np.float32)[None, None], smoothstep(0.52, 0.95, light)[..., None])

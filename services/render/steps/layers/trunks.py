@@ -8,7 +8,7 @@ import numpy as np
 
 from services.render.steps.layers.board import Board, fbm, ridge, soft_edge
 from services.render.steps.layers.layer import Layer
-from services.render.steps.params import Color, color, number, whole
+from services.render.steps.params import Color, color, number, numbers, whole
 from services.render.steps.pixels import mix, smoothstep
 
 
@@ -21,6 +21,7 @@ class Params:
     lit: Color = color("#c98f57")
     birch: float = number(0.0, 0, 1)  # dark marks on light bark
     clear: float = number(0.35, 0, 0.9)
+    at: tuple[float, ...] = numbers(-0.2, 1.2)  # where they stand; empty scatters ``count`` of them
     haze: float = number(0.0, 0, 1)
 
 
@@ -30,9 +31,8 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
     marks = smoothstep(0.60, 0.66, fbm(rng, height, width, board.px(0.03), 3, stretch=6))
     y = np.arange(height, dtype=np.float32)[:, None]
     light = board.light[0] * width
-    for _ in range(params.count):
-        x = rng.uniform(-0.04, 1.04)
-        if abs(x - 0.5) < params.clear / 2:
+    for x in params.at or rng.uniform(-0.04, 1.04, params.count):
+        if not params.at and abs(x - 0.5) < params.clear / 2:
             continue
         half = board.px(params.wide) * rng.uniform(0.6, 1.25) / 2
         foot = (params.foot + rng.uniform(-0.015, 0.02)) * height
