@@ -25,7 +25,7 @@ def build() -> App:
     parts = Assembly("render", settings)
     catalogue = Catalogue.load()
     engine = _engine(settings, catalogue)
-    book, stream, channel = parts.custody(settings.registry_target, processors=[f"{engine.name} (embedded)"])
+    book, stream, channel = parts.custody(settings.registry_target, processors=[f"{engine.name}-embedded"])
     slots = Slots(
         engine,
         slots=settings.render_slots,
