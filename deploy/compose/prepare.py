@@ -1,0 +1,48 @@
+"""Makes the folder of keys that compose.yaml mounts: a development CA with every service's certificate, a sign-in key,
+purge's two signing keys, and the password of Valkey's one user. What exists and is still good is kept.
+
+Usage: python deploy/compose/prepare.py [FOLDER]        (default: secrets, beside compose.yaml)
+
+The CA and the sign-in key are for trying it out. In production, put your own files in their places.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sys
+from pathlib import Path
+
+from clients.local.pki import Pki
+from clients.local.sign_in import SignIn
+from clients.local.state import write_private
+from services.purge.acl import acl_rules
+from services.purge.signing import LOG_FILE, RECEIPTS_FILE, load_private
+
+REDIS_USER = "purge"
+CONTAINER_USER = "10001:10001"
+
+
+def prepare(folder: Path) -> None:
+    """Fills ``folder``; directories are 0700, files 0600. Raises ConfigError when a key that is there is no good."""
+    for place in (folder, folder / "pki", folder / "keys", folder / "valkey"):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    Pki(folder / "pki").ensure()
+    SignIn(folder / "pki").ensure()
+    for name in (RECEIPTS_FILE, LOG_FILE):
+        load_private(folder / "keys" / name, create=True)
+    password = folder / "valkey/password"
+    if not password.exists():
+        write_private(password, secrets.token_urlsafe(32).encode())
+    digest = hashlib.sha256(password.read_bytes()).hexdigest()
+    write_private(folder / "valkey/users.acl", acl_rules(REDIS_USER, digest).encode())
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("secrets")
+    prepare(folder)
+    sys.stdout.write(f"{folder} is ready; the containers' user must own it: sudo chown -R {CONTAINER_USER} {folder}\n")
+
+
+if __name__ == "__main__":
+    main()

