@@ -25,6 +25,8 @@ from services.purge import functions
 Operation = Callable[[Any], Awaitable[Any]]
 Call = tuple[str, Sequence[str], Sequence[str | int | bytes]]
 """A function's name, its keys, its arguments."""
+BARRED = (NoPermissionError, ResponseError)
+"""What a command raises that this server, or its ACL, doesn't allow."""
 TIMEOUT = 1.0  # seconds to connect, to be answered, and to get a connection
 MAX_CONNECTIONS = 32
 _SCHEMES = ("unix://", "redis://", "rediss://")

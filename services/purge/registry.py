@@ -5,6 +5,7 @@ Every method raises Unavailable("REGISTRY_UNAVAILABLE") when Redis is away.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -143,12 +144,13 @@ class Registry:
         return {member.decode() for member in members}
 
     async def overdue(self, now: float, limit: int) -> list[str]:
-        """photo_ids of leases past their end, at most ``limit`` per shard, in one round trip."""
+        """photo_ids of leases that end before ``now`` (infinity: all), at most ``limit`` per shard; one round trip."""
+        latest = "+inf" if math.isinf(now) else _ms(now)
 
         async def operation(redis: Any) -> list[list[bytes]]:
             async with redis.pipeline(transaction=False) as pipe:
                 for shard in range(keys.SHARDS):
-                    pipe.zrangebyscore(keys.due(shard), "-inf", _ms(now), start=0, num=limit)
+                    pipe.zrangebyscore(keys.due(shard), "-inf", latest, start=0, num=limit)
                 return list(await pipe.execute())
 
         return [member.decode() for shard in await self.link.run(operation) for member in shard]

@@ -1,0 +1,148 @@
+"""Purge without its servers: every part, put together and started in the one order that works."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from mesh.clock import Clock
+from mesh.errors import NotFound, Unavailable
+from mesh.log import get_logger
+from services.purge.attest import Attestation
+from services.purge.book import Book
+from services.purge.custody import Custody
+from services.purge.ending import Endings
+from services.purge.grants import Grants, Terms
+from services.purge.ledger import Ledger
+from services.purge.link import Link, RedisAddress
+from services.purge.log import Log
+from services.purge.metrics import PurgeMetrics
+from services.purge.parked import Parking
+from services.purge.pseudonym import Pseudonyms
+from services.purge.reaper import Reaper
+from services.purge.recovery import Recovery
+from services.purge.registry import Registry
+
+_log = get_logger()
+
+
+class Core:
+    """A component. Its parts are what the servicers call."""
+
+    def __init__(
+        self,
+        *,
+        redis: RedisAddress,
+        log: Log,
+        key: Ed25519PrivateKey,
+        terms: Terms,
+        parked_limit: int,
+        clock: Clock,
+        metrics: PurgeMetrics,
+    ) -> None:
+        self.link = Link(redis)
+        self.registry = Registry(self.link)
+        self.book = Book(clock)
+        self.ledger = Ledger(log, key)
+        self.attestation = Attestation(self.link, clock, quarantine=terms.ceiling)
+        self.pseudonyms = Pseudonyms(self.registry, clock, terms.ceiling)
+        self.custody = Custody(
+            registry=self.registry,
+            book=self.book,
+            clock=clock,
+            ceiling=terms.ceiling,
+            lost=self._lost,
+        )
+        self.endings = Endings(
+            registry=self.registry,
+            book=self.book,
+            ledger=self.ledger,
+            holders=self.custody,
+            clock=clock,
+            metrics=metrics,
+        )
+        self.reaper = Reaper(registry=self.registry, book=self.book, endings=self.endings, clock=clock)
+        self.recovery = Recovery(
+            ledger=self.ledger, registry=self.registry, book=self.book, endings=self.endings, clock=clock
+        )
+        safe = self.attestation.require_safe
+        self.parking = Parking(registry=self.registry, book=self.book, clock=clock, limit=parked_limit, safe=safe)
+        self.grants = Grants(
+            terms=terms,
+            safe=safe,
+            pseudonyms=self.pseudonyms,
+            registry=self.registry,
+            book=self.book,
+            ledger=self.ledger,
+            endings=self.endings,
+            clock=clock,
+            metrics=metrics,
+        )
+        _show(self, metrics)
+
+    async def start(self) -> None:
+        """Also without a registry: leases of the log are then ended when they are due, and none is granted."""
+        try:
+            await self.registry.start()
+        except Unavailable as error:
+            _log.error("registry_away", reason=error.reason)
+        await self.recovery.start()
+        await self.reaper.start()
+        await self.attestation.start()
+
+    async def stop(self) -> None:
+        """Leases that live on are taken up again at the next start."""
+        await self.grants.stop()
+        await self.attestation.stop()
+        await self.reaper.stop()
+        await self.endings.stop()
+        await self.custody.stop()
+        await self.ledger.log.close()
+        await self.link.close()
+
+    def _lost(self, photo_id: str) -> None:
+        self.endings.lose(photo_id)
+
+    async def revoke_owner(self, owner_digest: bytes) -> dict[str, bytes | None]:
+        """Revokes every live lease of one owner; photo_id → receipt bundle, None while a holder hasn't confirmed."""
+        owners = await self.pseudonyms.possible(owner_digest)
+        ended: dict[str, bytes | None] = {}
+        for photo_id in sorted({p for owner in owners for p in await self.registry.owned(owner)}):
+            try:
+                logged = await self.endings.revoke(photo_id, "requested", owners)
+            except NotFound:
+                continue
+            ended[photo_id] = await self.ledger.bundle(logged, wait=False) if logged else None
+        return ended
+
+
+class Farewell:
+    """A component that stops before the server does: it ends the custody streams, which would never end by themselves.
+
+    Ends under way get the reports that they wait for first.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def stop(self) -> None:
+        await self._core.grants.stop()
+        await self._core.endings.settled()
+        await self._core.custody.stop()
+
+
+def _show(core: Core, metrics: PurgeMetrics) -> None:
+    """The gauges that dashboards and alerts read."""
+    book, log, attestation = core.book, core.ledger.log, core.attestation
+    log.sync_seconds.append(metrics.sync_seconds.observe)
+    metrics.leases(book)
+    metrics.registry(attestation, lambda: core.link.up)
+    gauge = metrics.gauge
+    gauge("mayfly_lease_overdue_seconds", "How far the oldest live lease is past its end.", core.reaper.overdue_seconds)
+    gauge("mayfly_receipts_unlogged", "Receipts that the log has not taken yet.", lambda: core.endings.unlogged)
+    gauge("mayfly_revocations_unconfirmed", "Ends that wait for a holder.", lambda: core.endings.unconfirmed)
+    gauge("mayfly_log_entries", "Durable entries of the log.", lambda: log.size)
+    gauge("mayfly_log_integrated_entries", "Entries under the newest checkpoint.", lambda: log.integrated_size)
+    metrics.gauges("mayfly_custody_streams", "Processes that report their custody.", "service", core.custody.connected)

@@ -1,0 +1,57 @@
+"""Builds purge."""
+
+from __future__ import annotations
+
+from mesh.app import App
+from mesh.assembly import Assembly
+from mesh.config import load
+from services.purge.config import PurgeSettings
+from services.purge.core import Core, Farewell
+from services.purge.log import Log
+from services.purge.metrics import PurgeMetrics
+from services.purge.public_files import LogFiles, PublicKeys
+from services.purge.servicer import CUSTODY, REGISTRY, add_to
+from services.purge.signing import load_keys
+
+_REGISTRY_METHODS = (
+    "GrantLease", "SettleLease", "RevokeLease", "RevokeOwner", "Park", "Claim", "ReturnClaim", "GetReceipt",
+)  # fmt: skip
+ALLOWED = {
+    **{f"/{REGISTRY}/{method}": frozenset({"gateway"}) for method in _REGISTRY_METHODS},
+    f"/{CUSTODY}/Attend": frozenset({"gateway", "ingest", "render"}),
+}
+
+
+def build() -> App:
+    """Purge, ready to run. ConfigError if its environment, its keys or its log are wrong."""
+    settings = load(PurgeSettings, "purge")
+    parts = Assembly("purge", settings)
+    origin = settings.purge_log_origin
+    keys = load_keys(settings.purge_key_dir, origin=origin, create=settings.purge_key_create)
+    redis = settings.redis()
+    log = Log.open(
+        settings.purge_log_dir,
+        origin=origin,
+        signer=keys.log,
+        clock=parts.clock,
+        interval=settings.purge_log_interval,
+    )
+    core = Core(
+        redis=redis,
+        log=log,
+        key=keys.receipts,
+        terms=settings.terms(),
+        parked_limit=settings.purge_parked_limit,
+        clock=parts.clock,
+        metrics=PurgeMetrics(parts.metrics.registry),
+    )
+    parts.health.checks["registry"] = lambda: core.attestation.safe
+    parts.ops.mount("/log/", LogFiles("/log/", log.public_directory))
+    parts.ops.mount("/keys/", PublicKeys("/keys/", keys))
+    server = parts.inside_server(ALLOWED)
+    add_to(server.grpc, core, settings.trust_domain)
+    if settings.reflection:
+        server.serve_reflection((REGISTRY, CUSTODY))
+    app = parts.app(core, server=server)
+    app.add(Farewell(core))
+    return app
