@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
-from clients.local import environment, ops
+from clients.local import environment, ops, public_keys
 from clients.local.environment import SERVICES, Addresses, Redis
 from clients.local.failures import PortTaken, StartFailed, explain
 from clients.local.pki import Pki
@@ -159,6 +159,7 @@ class LocalMesh:
         for name in SERVICES:
             on_progress(name)
             self._await_ready(name)
+        public_keys.keep(self.state, self.ops_address("purge"))
 
     def _launch(self, name: str, place: Addresses, places: Mapping[str, Addresses] | None = None) -> None:
         if name == VALKEY:

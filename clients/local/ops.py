@@ -59,6 +59,15 @@ def total(samples: Iterable[Sample], name: str, **labels: str) -> float | None:
     return sum(found) if found else None
 
 
+def get(address: str, path: str) -> bytes | None:
+    """The body below ``path``; None when there is none, or nobody answers."""
+    try:
+        status, body = _get(address, path)
+    except (OSError, http.client.HTTPException):
+        return None
+    return body if status == http.client.OK else None
+
+
 def _get(address: str, path: str) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(address, timeout=_SECONDS)
     try:

@@ -20,7 +20,8 @@ from clients.sdk.wire import as_mesh_errors, bearer, connection_broke, open_chan
 from mayfly.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from mesh.errors import Aborted, MeshError, NotFound, Unavailable
 
-POLICY_VERSION = "2026-01"
+POLICY_VERSION = "2026-11"
+"""The privacy policy that an app which names no other asks its users to consent to."""
 _UNARY_SECONDS = 15.0
 _RETRY_SECONDS = 1.0  # when the mesh does not say
 

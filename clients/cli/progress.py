@@ -1,0 +1,64 @@
+"""A render's progress as a person sees it: bars on a terminal, nothing anywhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich import progress as rich_progress
+
+    from clients.sdk.results import Progress
+
+_TITLES = {
+    "uploading": "Sending the photo",
+    "queued": "Waiting for a free engine",
+    "rendering": "Painting",
+    "downloading": "Receiving the picture",
+}
+
+
+@contextlib.contextmanager
+def progress_bars(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """One bar for each stage, on stderr, as the stages come."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and only for terminals
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import Progress as RichProgress  # noqa: PLC0415
+
+    columns = (
+        TextColumn("{task.description:<26}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[step]}"),
+    )
+    with RichProgress(*columns, console=Console(stderr=True)) as bars:
+        yield Bars(bars).show
+
+
+class Bars:
+    """One task for each stage that was seen."""
+
+    def __init__(self, bars: rich_progress.Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, rich_progress.TaskID] = {}
+
+    def show(self, event: Progress) -> None:
+        if event.stage not in self._tasks:
+            self._finish_others()
+            title = _TITLES.get(event.stage, event.stage)
+            self._tasks[event.stage] = self._bars.add_task(title, total=None, step="")
+        step = event.step.replace("_", " ")
+        if event.fraction is None:
+            self._bars.update(self._tasks[event.stage], step=step)
+        else:
+            self._bars.update(self._tasks[event.stage], total=1.0, completed=event.fraction, step=step)
+
+    def _finish_others(self) -> None:
+        """A stage that begins says that those before it are over."""
+        for task in self._tasks.values():
+            self._bars.update(task, total=1.0, completed=1.0, step="")

@@ -1,0 +1,43 @@
+"""The keys that verify this mesh's receipts. They are kept, so that receipts can be checked when it is down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from clients.local import ops
+from clients.local.state import StateFolder, write_private
+from mesh.errors import ConfigError
+from services.purge.signing import load_public
+
+RECEIPTS = "receipts.pub.pem"
+LOG = "log.vkey"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKeys:
+    """receipts: signs receipts. log_vkey: C2SP verifier key of the log's checkpoints."""
+
+    receipts: Ed25519PublicKey
+    log_vkey: str
+
+    @classmethod
+    def of(cls, state: Path) -> PublicKeys | None:
+        """What ``keep`` kept; None when there never was a mesh."""
+        folder = StateFolder(state).pki
+        try:
+            return cls(load_public((folder / RECEIPTS).read_bytes()), (folder / LOG).read_text().strip())
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(f"The public keys in {folder} can't be read.") from None
+
+
+def keep(state: StateFolder, purge_ops_address: str) -> None:
+    """Asks the purge that we have just started, on loopback, for its public keys."""
+    for name in (RECEIPTS, LOG):
+        body = ops.get(purge_ops_address, f"/keys/{name}")
+        if body is not None:
+            write_private(state.pki / name, body)
