@@ -101,7 +101,7 @@ class Apps:
         return profile + self._adobe(component_ids)
 
     def _adobe(self, component_ids: tuple[int, ...]) -> bytes:
-        """Adobe's marker reduced to its transform flag, where a decoder would guess wrongly without it.
+        """Adobe's marker reduced to its transform flag, unless every decoder would guess YCbCr and be right.
 
         The rules are those of libjpeg's default_decompress_parms, which browsers and phones share: JFIF means YCbCr,
         else Adobe's flag decides, else components named R, G, B are RGB. Four components are never guessed: Adobe's
@@ -113,7 +113,7 @@ class Apps:
             return b""
         guess = component_ids != (0x52, 0x47, 0x42)
         ycc = True if self._jfif else guess if self._transform is None else self._transform != 0
-        return b"" if ycc == guess else _adobe_segment(int(ycc))
+        return b"" if ycc and guess else _adobe_segment(int(ycc))
 
 
 def _adobe_segment(transform: int) -> bytes:
