@@ -18,12 +18,14 @@ from services.render.steps import (
     face,
     finish,
     light,
+    oils,
     orient,
     place,
     refine,
     soft_background,
     tone,
     unify,
+    watercolour,
 )
 from services.render.steps.step import Bound, Step
 from services.render.steps.workspace import RecipeOrder, Tools, Workspace
@@ -33,8 +35,8 @@ Recipe = tuple[Bound, ...]
 STEPS: Mapping[str, Step[object]] = MappingProxyType(
     {
         module.__name__.rpartition(".")[2]: module.STEP
-        for module in (backdrop, caption, compose, cut_out, decode, detail, encode, face, finish, light, orient, place,
-                       refine, soft_background, tone, unify)
+        for module in (backdrop, caption, compose, cut_out, decode, detail, encode, face, finish, light, oils, orient,
+                       place, refine, soft_background, tone, unify, watercolour)
     }
 )
 """Closed: a step's name is the name of its file, and the only words that a progress event uses."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.render.steps.face import ellipse
 from services.render.steps.params import number
 from services.render.steps.pixels import blur, clip, mix, smoothstep
 from services.render.steps.step import Step
@@ -40,7 +41,9 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
         layer = layer * (1 - params.contact * near[..., None] * (1 - dark))
     picture = mix(picture, layer, alpha)
     if front is not None:
-        picture = mix(picture, front[..., :3], front[..., 3])
+        # What floats before the subject (snow, fireflies) floats past the face, not over it.
+        clear = ellipse(ws.need_face(), height, width, 0.5) * alpha
+        picture = mix(picture, front[..., :3], front[..., 3] * (1 - clear))
     ws.picture = clip(picture)
 
 
