@@ -17,8 +17,9 @@ PENDING: frozenset[str] = frozenset()
 
 _OURS = re.compile(r"^(mayfly|grpc_server)_[a-z0-9_]+$")
 _ASKED = re.compile(r"\b(?:mayfly|grpc_server|process|python)_[a-z0-9_]+\b|\bmayfly:[a-z0-9_:]+|\bup\b")
-_PARTS = {"Histogram": ("_bucket", "_sum", "_count")}
-_DECLARES = {"Counter", "Gauge", "Histogram", "gauge", "gauges", "counter", "counters"}
+# What each kind of declaration adds to its name (prometheus_client; for the lower-case ones services/purge/metrics.py).
+_PARTS = {"Histogram": ("_bucket", "_sum", "_count"), "_Counts": ("_total",)}
+_DECLARES = {"Counter", "Gauge", "Histogram", "gauge", "gauges", "_Counts"}
 # By Prometheus itself, and by prometheus_client's collectors that every service registers.
 _GIVEN = frozenset({"up", "process_start_time_seconds", "process_cpu_seconds_total", "process_resident_memory_bytes"})
 

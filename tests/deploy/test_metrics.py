@@ -1,0 +1,101 @@
+"""Rules and dashboards ask for metrics that exist, and a real Prometheus answers every one of their queries."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import generate_latest
+
+from mesh.testing.wait import eventually
+from tests.deploy.exporter import Mesh, exporting
+from tests.deploy.metric_names import PENDING, asked_for, declarations, declared
+from tests.deploy.panels import check_panels, get, panels, queries
+from tests.deploy.programs import program, run
+from tests.deploy.prometheus import PrometheusServer
+
+
+def test_rules_and_panels_ask_for_what_exists() -> None:
+    known = declared()
+    missing = {name: sorted(who) for name, who in asked_for().items() if name not in known | PENDING}
+    assert missing == {}
+
+
+def test_nothing_is_pending() -> None:
+    assert frozenset() == PENDING
+
+
+def test_the_scan_sees_what_is_exported(tmp_path: Path) -> None:
+    """The names that are read from the source are those that the true classes export."""
+    exported = set()
+    for metrics in Mesh(tmp_path).metrics.values():
+        for family in metrics.registry.collect():
+            exported |= {sample.name for sample in family.samples} or {family.name}
+    ours = {name for name in exported if name.startswith(("mayfly_", "grpc_")) and not name.endswith("_created")}
+    assert ours == {
+        series for folder in ("mesh", "services") for each in declarations(folder) for series in each.series
+    }
+
+
+def test_every_panel_has_a_unit_and_says_what_it_shows() -> None:
+    for panel in panels():
+        assert panel["fieldConfig"]["defaults"].get("unit"), panel["title"]
+        assert panel["description"], panel["title"]
+        assert panel["targets"], panel["title"]
+
+
+def test_every_query_is_promql(tmp_path: Path) -> None:
+    promtool = program("promtool", "Debian: prometheus")
+    rules = [{"record": f"query:{number}", "expr": expression} for number, (_, expression) in enumerate(queries())]
+    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))  # JSON is YAML
+    result = run(promtool, "check", "rules", tmp_path / "rules.yml")
+    assert result.returncode == 0, result.stdout
+    assert f"{len(rules)} rules found" in result.stdout
+
+
+async def test_a_real_prometheus_fills_every_panel_and_fires_and_clears(tmp_path: Path) -> None:
+    (tmp_path / "prometheus").mkdir()
+    mesh = Mesh(tmp_path / "log")
+    async with exporting(mesh) as targets:
+        with PrometheusServer(tmp_path / "prometheus", targets) as prometheus:
+            with contextlib.suppress(AssertionError):
+                await eventually(lambda: not check_panels(prometheus.url), within=30, every=0.5)
+            assert check_panels(prometheus.url) == []
+            assert list(_failing_rules(prometheus.url)) == []
+            assert _firing(prometheus.url) == set()
+
+            mesh.core.attestation.keys_without_ttl = 3
+            await eventually(lambda: _firing(prometheus.url) == {"MayflyKeyWithoutTtl"}, within=20, every=0.2)
+            mesh.core.attestation.keys_without_ttl = 0
+            await eventually(lambda: _firing(prometheus.url) == set(), within=20, every=0.2)
+
+
+async def test_a_panel_that_asks_for_nothing_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [("Empty", "mayfly_no_such_thing"), ("Broken", "sum(("), ("Unfilled", "up[$__mystery]"), ("Good", "1")]
+    monkeypatch.setattr("tests.deploy.panels.queries", lambda: iter(asked))
+    targets = dict.fromkeys(("gateway", "ingest", "render", "purge"), "127.0.0.1:9")
+    with PrometheusServer(tmp_path, targets) as prometheus:
+        faults = check_panels(prometheus.url)
+    assert [fault.partition(":")[0] for fault in faults] == ["Empty", "Broken", "Unfilled"]
+
+
+def test_what_is_exported_is_lint_free(tmp_path: Path) -> None:
+    promtool = program("promtool", "Debian: prometheus")
+    for service, metrics in Mesh(tmp_path / "log").metrics.items():
+        (tmp_path / service).write_bytes(generate_latest(metrics.registry))
+        result = run("sh", "-c", f'"{promtool}" check metrics < "{tmp_path / service}"')
+        assert result.returncode == 0, f"{service}: {result.stdout}"
+
+
+def _firing(url: str) -> set[str]:
+    return {a["labels"]["alertname"] for a in get(url, "/api/v1/alerts")["alerts"] if a["state"] == "firing"}
+
+
+def _failing_rules(url: str) -> Iterator[str]:
+    for group in get(url, "/api/v1/rules")["groups"]:
+        for rule in group["rules"]:
+            if rule["health"] == "err":
+                yield f"{rule['name']}: {rule.get('lastError')}"
