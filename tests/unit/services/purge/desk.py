@@ -42,7 +42,9 @@ class Desk:
 
     async def grant(self, ttl: float = 30.0, **wish: object) -> Grant:
         verifier = bytes.fromhex(sha256(SECRET))
-        return await self.core.grants.grant(Wish(**{"owner_digest": OWNER, "claim_verifier": verifier, "ttl": ttl} | wish))  # type: ignore[arg-type]
+        return await self.core.grants.grant(
+            Wish(**{"owner_digest": OWNER, "claim_verifier": verifier, "ttl": ttl} | wish)
+        )  # type: ignore[arg-type]
 
     def metric(self, name: str, **labels: str) -> float:
         value = self.metrics.get_sample_value(name, labels)

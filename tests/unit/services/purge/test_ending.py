@@ -41,9 +41,7 @@ async def test_settle_waits_for_every_holder_and_hands_over_the_receipt(purge: D
     await gateway.hold(grant.photo_id)
     await ingest.hold(grant.photo_id)
     await ingest.release(grant.photo_id, 2_250_000)
-    settling = asyncio.create_task(
-        purge.core.endings.settle(grant.photo_id, [gateway.name, ingest.name], "delivered")
-    )
+    settling = asyncio.create_task(purge.core.endings.settle(grant.photo_id, [gateway.name, ingest.name], "delivered"))
     await eventually(lambda: admin.hget(keys.of_photo(grant.photo_id).lease, "state") == b"ending")
     assert not settling.done()
     await gateway.release(grant.photo_id, 3_000_000)
@@ -277,7 +275,10 @@ async def test_a_parked_picture_is_claimed_once_and_settled(purge: Desk, admin: 
     replies = await asyncio.gather(*claims, return_exceptions=True)
     [claimed] = [r for r in replies if not isinstance(r, BaseException)]
     assert {type(r) for r in replies if isinstance(r, BaseException)} == {NotFound}
-    assert [s async for s in purge.core.parking.segments(grant.photo_id, claimed.segments)] == [b"one" * 100_000, b"two"]
+    assert [s async for s in purge.core.parking.segments(grant.photo_id, claimed.segments)] == [
+        b"one" * 100_000,
+        b"two",
+    ]
     with pytest.raises(NotFound):
         await purge.core.parking.return_claim(grant.photo_id, b"wrong")
     await purge.core.parking.return_claim(grant.photo_id, SECRET)
@@ -448,7 +449,9 @@ async def test_a_crash_between_receipt_and_deletion_leaves_no_second_receipt(
         assert len(second.receipts()) == 1
 
 
-async def test_a_restart_without_a_registry_ends_leases_when_they_are_due(own_valkey: ValkeyServer, tmp_path: Path) -> None:
+async def test_a_restart_without_a_registry_ends_leases_when_they_are_due(
+    own_valkey: ValkeyServer, tmp_path: Path
+) -> None:
     async with desk(own_valkey.url, tmp_path / "log") as first:
         grant = await first.grant(ttl=1.0)
     own_valkey.kill()

@@ -79,9 +79,7 @@ class Nothing:
 def make(clock: ManualClock) -> tuple[Book, Ends, Reaper]:
     book = Book(clock)
     ends = Ends(clock, book)
-    reaper = Reaper(
-        registry=cast(Registry, Nothing()), book=book, endings=cast(Endings, cast(Any, ends)), clock=clock
-    )
+    reaper = Reaper(registry=cast(Registry, Nothing()), book=book, endings=cast(Endings, cast(Any, ends)), clock=clock)
     return book, ends, reaper
 
 

@@ -299,4 +299,3 @@ def test_keys_of_other_shapes_are_not_ours() -> None:
         assert keys.is_ours(key.encode()), key
     for key in ["lease:x", "photo:1", "lease:{00}:" + "g" * 32, k.lease + "x", "owner:Bob", ""]:
         assert not keys.is_ours(key.encode()), key
-
