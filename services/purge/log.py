@@ -65,6 +65,7 @@ class Log:
         self._next_integration = clock.monotonic()
         self._queue: list[tuple[bytes, asyncio.Future[int]]] = []
         self._backlog = 0
+        self._tidied = state.edge.size
         self._closed = False
         self._committing: asyncio.Task[None] | None = None
         self._integrating: asyncio.Task[None] | None = None
@@ -286,7 +287,8 @@ class Log:
             self._backlog -= sum(map(len, entries))
             self.integrated += len(entries)
             self._wake()
-            await loop.run_in_executor(self._tile_thread, _tidy, self._store, state.edge.size, edge.size)
+            await loop.run_in_executor(self._tile_thread, _tidy, self._store, self._tidied, edge.size)
+            self._tidied = edge.size
         except OSError as error:
             raise Unavailable("LOG_DISK", "The receipt log's disk refused a write; check it.") from error
         finally:

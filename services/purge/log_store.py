@@ -324,6 +324,7 @@ class PublicTree:
         """Delete the partial tiles that full ones replaced as the tree grew from ``old`` to ``new`` leaves.
 
         The specification allows it, and without it the log would take over a hundred times its size.
+        Durable on return: the journal may go after this, and with it the knowledge of what was left to delete.
         """
         level = 0
         while count_at(level, new):
@@ -332,12 +333,14 @@ class PublicTree:
                 for path in paths:
                     self._remove_tree(self.directory / f"{path}.p")
             level += 1
+        self._sync_dirs()
 
     def _remove_tree(self, directory: Path) -> None:
         if directory.is_dir():
             for path in directory.iterdir():
                 self._fs.unlink(path)
             self._fs.rmdir(directory)
+            self._unsynced.add(directory.parent)
 
     def _write(self, file: File) -> None:
         temporary = self._tmp / "file"
