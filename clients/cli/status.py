@@ -70,7 +70,7 @@ def _row(name: str, process: ProcessRecord, samples: list[Sample]) -> Row:
 def _counts(samples: list[Sample]) -> dict[str, Any]:
     from clients.local.ops import total  # noqa: PLC0415
 
-    names = {"leases_live": "mayfly_leases_live", "keys_without_ttl": "mayfly_registry_keys_without_ttl"}
+    names = {"leases_live": "mayfly_leases", "keys_without_ttl": "mayfly_registry_keys_without_ttl"}
     found = {key: total(samples, name) for key, name in names.items()}
     return {key: None if value is None else int(value) for key, value in found.items()}
 

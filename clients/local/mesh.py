@@ -56,9 +56,14 @@ class LocalMesh:
         return Pki(self.state.pki).ca
 
     @property
+    def has_own_valkey(self) -> bool:
+        """False with MAYFLY_REDIS_URL: then Redis is elsewhere, and others' keys are in it too."""
+        return bool(self._valkey.socket)
+
+    @property
     def valkey_client_url(self) -> str:
         """With purge's own credentials; for tests that look at what is left."""
-        return self._valkey.url_with_credentials if self._valkey.socket else os.environ["MAYFLY_REDIS_URL"]
+        return self._valkey.url_with_credentials if self.has_own_valkey else os.environ["MAYFLY_REDIS_URL"]
 
     @property
     def processes(self) -> dict[str, ProcessRecord]:

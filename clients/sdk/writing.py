@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
-from grpc._cython import cygrpc
+from grpc._cython import cygrpc  # type: ignore[attr-defined] # a C module without types
 
 _STATUS_SECONDS = 5.0  # how long the reason may come after the failure
 
