@@ -49,8 +49,9 @@ class Scene:
             return ""
         texts = self.captions.get(caption_id or next(iter(self.captions), ""))
         if texts is None:
-            raise Invalid("UNKNOWN_CAPTION", "The scene has no such caption; take one from its list.",
-                          field="caption_id")
+            raise Invalid(
+                "UNKNOWN_CAPTION", "The scene has no such caption; take one from its list.", field="caption_id"
+            )
         return localized(texts, locale)
 
 
@@ -77,8 +78,9 @@ class Catalogue:
         """Raises Invalid("UNKNOWN_SCENE")."""
         scene = self._scenes.get(scene_id)
         if scene is None:
-            raise Invalid("UNKNOWN_SCENE", "There is no such scene; take one from the list of scenes.",
-                          field="scene_id")
+            raise Invalid(
+                "UNKNOWN_SCENE", "There is no such scene; take one from the list of scenes.", field="scene_id"
+            )
         return scene
 
     def scenes(self) -> tuple[Scene, ...]:
@@ -102,8 +104,15 @@ class _Reader:
         if unknown:
             raise self._wrong(min(unknown), "unknown")
         kind = self._choice("kind", KINDS)
-        return Scene(name, kind, _texts(self._file, "title", self._table.get("title")), self._captions(kind),
-                     recipes.complete(tuple(self._steps())), self._min_side(), self._choice("cost", COSTS))
+        return Scene(
+            name,
+            kind,
+            _texts(self._file, "title", self._table.get("title")),
+            self._captions(kind),
+            recipes.complete(tuple(self._steps())),
+            self._min_side(),
+            self._choice("cost", COSTS),
+        )
 
     def _choice(self, field: str, choices: tuple[str, ...]) -> str:
         value = self._table.get(field)

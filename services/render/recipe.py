@@ -35,8 +35,26 @@ Recipe = tuple[Bound, ...]
 STEPS: Mapping[str, Step[object]] = MappingProxyType(
     {
         module.__name__.rpartition(".")[2]: module.STEP
-        for module in (backdrop, caption, compose, cut_out, decode, detail, encode, face, finish, light, oils, orient,
-                       place, refine, soft_background, tone, unify, watercolour)
+        for module in (
+            backdrop,
+            caption,
+            compose,
+            cut_out,
+            decode,
+            detail,
+            encode,
+            face,
+            finish,
+            light,
+            oils,
+            orient,
+            place,
+            refine,
+            soft_background,
+            tone,
+            unify,
+            watercolour,
+        )
     }
 )
 """Closed: a step's name is the name of its file, and the only words that a progress event uses."""

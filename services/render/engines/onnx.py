@@ -17,6 +17,7 @@ from services.render.steps.cut_out import SIDE
 from services.render.steps.pixels import Array
 from services.render.steps.workspace import Tools, Workspace
 
+SIDE_PX = 1280
 WARM_SIDE = 64  # px; enough to make the style network allocate and compile what it will
 
 
@@ -25,10 +26,14 @@ class OnnxEngine:
 
     name = "onnx"
 
-    def __init__(self, *, model_dir: Path, catalogue: Catalogue, intra_op_threads: int = 1) -> None:
+    def __init__(
+        self, *, model_dir: Path, catalogue: Catalogue, intra_op_threads: int = 1, side: int = SIDE_PX
+    ) -> None:
+        """side: px, longer side of the pictures; smaller ones serve as previews."""
         self._model_dir = model_dir
         self._catalogue = catalogue
         self._threads = intra_op_threads
+        self._side = side
         self._tools: Tools | None = None
 
     def start(self) -> None:
@@ -42,7 +47,7 @@ class OnnxEngine:
         if self._tools is None:
             raise RuntimeError("the engine was not started")
         scene = self._catalogue.get(job.scene_id)
-        ws = Workspace(job, scene.id, scene.kind, scene.min_side, scene.caption(job.caption_id, job.locale))
+        ws = Workspace(job, scene.id, scene.kind, scene.min_side, scene.caption(job.caption_id, job.locale), self._side)
         return recipe.run(scene.recipe, ws, self._tools, progress, cancelled)
 
     def close(self) -> None:
@@ -66,8 +71,10 @@ class OnnxNetworks:
         height, width = rgb.shape[:2]
         # The network halves twice: pad to a multiple of 4, crop after.
         padded = np.pad(rgb, ((0, -height % 4), (0, -width % 4), (0, 0)), mode="edge")
-        feed = {"image": np.ascontiguousarray(padded.transpose(2, 0, 1)[None]),
-                "style_weights": np.asarray(weights, np.float32)}
+        feed = {
+            "image": np.ascontiguousarray(padded.transpose(2, 0, 1)[None]),
+            "style_weights": np.asarray(weights, np.float32),
+        }
         out = self._style.run(["stylized"], feed)[0][0].transpose(1, 2, 0)
         return np.asarray(np.clip(out[:height, :width], 0, 1), np.float32)
 

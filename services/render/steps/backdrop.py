@@ -40,13 +40,30 @@ from services.render.steps.step import Step
 from services.render.steps.workspace import Light, Painted, Tools, Workspace
 
 VARIANTS = 3  # worlds per scene and canvas; a seed picks one
-UPRIGHT, LYING = (1024, 1280), (1280, 1024)  # canvas, width and height in px
+SHAPE = 0.8  # 4 : 5, a print's shape, upright or lying
 
 LAYERS: Mapping[str, Layer[object]] = MappingProxyType(
     {
         module.__name__.rpartition(".")[2]: module.LAYER
-        for module in (balloons, boats, conifers, cottage, disc, flowers, foliage, grass, hills, leaves, motes, puffs, sky, stars,
-                       trunks, veil, water)
+        for module in (
+            balloons,
+            boats,
+            conifers,
+            cottage,
+            disc,
+            flowers,
+            foliage,
+            grass,
+            hills,
+            leaves,
+            motes,
+            puffs,
+            sky,
+            stars,
+            trunks,
+            veil,
+            water,
+        )
     }
 )
 
@@ -87,10 +104,12 @@ class Params:
 
 
 def run(ws: Workspace, params: Params, tools: Tools) -> None:
-    width, height = LYING if _lies(ws.need_alpha()) else UPRIGHT
+    long, short = ws.side, round(ws.side * SHAPE)
+    width, height = (long, short) if _lies(ws.need_alpha()) else (short, long)
     variant = ws.job.seed % VARIANTS
-    world = tools.painted((ws.scene_id, variant, width, height),
-                          lambda: _paint(params, width, height, variant, ws.scene_id, tools))
+    world = tools.painted(
+        (ws.scene_id, variant, width, height), lambda: _paint(params, width, height, variant, ws.scene_id, tools)
+    )
     ws.light = Light(params.light[0] * width, params.light[1] * height, params.light_color, params.ambient)
     ws.picture = from_bytes(world.back)
     ws.front = from_bytes(world.front)
@@ -110,12 +129,12 @@ def _paint(params: Params, width: int, height: int, variant: int, scene: str, to
     for paint in params.front:
         paint(front, rng)
     top = _top(front)
-    back.rgb = _brushed(np.clip(back.rgb, 0, 1), params, rng, tools)
+    back.rgb = _brushed(np.clip(back.rgb, 0, 1), min(width, height), params, rng, tools)
     for paint in params.last:
         paint(back, rng)
     out = np.zeros((height, width, 4), np.uint8)
     if top < height:
-        out[top:, :, :3] = to_bytes(_brushed(_spread(front, top), params, rng, tools))
+        out[top:, :, :3] = to_bytes(_brushed(_spread(front, top), min(width, height), params, rng, tools))
         out[top:, :, 3] = to_bytes(front.alpha[top:])
     return Painted(to_bytes(back.rgb), out)
 
@@ -137,10 +156,10 @@ def _spread(front: Board, top: int) -> Array:
     return np.asarray(np.clip(out + (rgb - out) * alpha[..., None], 0, 1), np.float32)
 
 
-def _brushed(rgb: Array, params: Params, rng: np.random.Generator, tools: Tools) -> Array:
+def _brushed(rgb: Array, shorter: int, params: Params, rng: np.random.Generator, tools: Tools) -> Array:
     height, width = rgb.shape[:2]
     if params.brush > 0:
-        brushed = strokes.painted(rgb, rng, params.brush * min(UPRIGHT), params.detail, params.relief)
+        brushed = strokes.painted(rgb, rng, params.brush * shorter, params.detail, params.relief)
         # Where strokes lost much (a balloon's gores, a far tree), more of the drawing shows through them.
         lost = smoothstep(0.06, 0.35, blur(np.abs(brushed - rgb).sum(axis=-1), 2))
         rgb = mix(rgb, brushed, params.loose * (1 - 0.75 * lost))

@@ -78,7 +78,9 @@ def _clear_of(face: Face | None, top: int, left: int, mask: Array, height: int) 
         return top
     face_top, face_bottom = face.y - face.ry, face.y + face.ry
     bottom = top + mask.shape[0]
-    overlaps = top < face_bottom and bottom > face_top and left < face.x + face.rx and left + mask.shape[1] > face.x - face.rx
+    overlaps = (
+        top < face_bottom and bottom > face_top and left < face.x + face.rx and left + mask.shape[1] > face.x - face.rx
+    )
     if not overlaps:
         return top
     above, below = round(face_top) - mask.shape[0], round(face_bottom)

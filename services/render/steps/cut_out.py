@@ -67,8 +67,12 @@ def _box(alpha: Array) -> tuple[int, int, int, int] | None:
     if rows.size < 8 or columns.size < 8:
         return None
     air_x, air_y = int(0.08 * (columns[-1] - columns[0])), int(0.08 * (rows[-1] - rows[0]))
-    return (max(0, int(columns[0]) - air_x), max(0, int(rows[0]) - air_y),
-            min(width, int(columns[-1]) + 1 + air_x), min(height, int(rows[-1]) + 1 + air_y))
+    return (
+        max(0, int(columns[0]) - air_x),
+        max(0, int(rows[0]) - air_y),
+        min(width, int(columns[-1]) + 1 + air_x),
+        min(height, int(rows[-1]) + 1 + air_y),
+    )
 
 
 def _oval(height: int, width: int) -> Array:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from mesh.errors import Invalid
 from PIL import Image, ImageCms
 
-from mesh.errors import Invalid
 from services.render.steps.pixels import Array, from_bytes, luma
 from services.render.steps.step import Step
 from services.render.steps.workspace import Tools, Workspace
@@ -79,8 +79,9 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     except Invalid:
         raise
     except Exception:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...: one answer to all
-        raise Invalid("MALFORMED_PHOTO", "The photo cannot be decoded; save it again and send that.",
-                      field="photo") from None
+        raise Invalid(
+            "MALFORMED_PHOTO", "The photo cannot be decoded; save it again and send that.", field="photo"
+        ) from None
     flat = _to_srgb(flat, profile)
     size = _fit(flat.size, WORK_SIDE)
     if size != flat.size:
@@ -96,11 +97,16 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
 
 def _check_size(width: int, height: int, min_side: int) -> None:
     if min(width, height) < min_side:
-        raise Invalid("PHOTO_TOO_SMALL", f"This scene needs a photo of at least {min_side} px on its shorter side.",
-                      field="photo", limit=min_side)
+        raise Invalid(
+            "PHOTO_TOO_SMALL",
+            f"This scene needs a photo of at least {min_side} px on its shorter side.",
+            field="photo",
+            limit=min_side,
+        )
     if width * height > MAX_PIXELS:
-        raise Invalid("PHOTO_TOO_LARGE", "The photo has too many pixels; send a smaller copy.",
-                      field="photo", limit=MAX_PIXELS)
+        raise Invalid(
+            "PHOTO_TOO_LARGE", "The photo has too many pixels; send a smaller copy.", field="photo", limit=MAX_PIXELS
+        )
 
 
 def _fit(size: tuple[int, int], side: int) -> tuple[int, int]:

@@ -32,7 +32,9 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
         picture = picture * (1 - params.vignette * 0.35 * np.clip(np.hypot(x, y) - 0.55, 0, 1) ** 1.5)[..., None]
     if params.grain > 0:  # the same for all: a sheet of paper, not noise of a photo
         rng = np.random.default_rng(7)
-        tooth = 0.6 * (fbm(rng, height, width, 7, 3) - 0.5) + 0.25 * (rng.random((height, width), dtype=np.float32) - 0.5)
+        tooth = 0.6 * (fbm(rng, height, width, 7, 3) - 0.5) + 0.25 * (
+            rng.random((height, width), dtype=np.float32) - 0.5
+        )
         picture = clip(picture * (1 + params.grain * 0.16 * tooth)[..., None])
     ws.picture = picture
 

@@ -43,7 +43,10 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     lit = lit * (1 + 0.16 * params.side * smoothstep(0.0, 0.7, towards)[..., None])
     inside = smoothstep(0.25, 0.95, alpha[part])
     sigma = 0.006 * min(height, width)
-    edge = clip(1.35 - blur(alpha, sigma)[part]) ** 2 * inside + 0.25 * clip(1.2 - blur(alpha, sigma * 4)[part]) ** 2 * inside
+    edge = (
+        clip(1.35 - blur(alpha, sigma)[part]) ** 2 * inside
+        + 0.25 * clip(1.2 - blur(alpha, sigma * 4)[part]) ** 2 * inside
+    )
     rim = params.rim * edge * smoothstep(0.10, 0.75, towards) * (0.5 + 0.5 * luma(lit))
     lit = lit + (1 - clip(lit)) * clip(rim)[..., None] * np.asarray(light.color, np.float32)
     glow = blur(ws.need_picture(), 0.02 * min(height, width))[part]
@@ -66,8 +69,10 @@ def _matched(rgb: Array, alpha: Array, behind: Array, face: Array, light: Light,
     weight = (alpha > 0.5).astype(np.float32)
     total = max(float(weight.sum()), 1.0)
     mean = (lab * weight[..., None]).sum(axis=(0, 1)) / total
-    goal = to_lab(np.asarray([[light.ambient]], np.float32))[0, 0] * 0.6 + to_lab(
-        np.asarray([[light.color]], np.float32))[0, 0] * 0.4
+    goal = (
+        to_lab(np.asarray([[light.ambient]], np.float32))[0, 0] * 0.6
+        + to_lab(np.asarray([[light.color]], np.float32))[0, 0] * 0.4
+    )
     scene = to_lab(resize(behind, 32, 32)).reshape(-1, 3).mean(axis=0) * 0.5 + goal * 0.5
     share = (params.match * (1 - 0.5 * face))[..., None]
     tint = (scene - mean * 0.35)[1:] * np.float32(0.5)
@@ -85,7 +90,9 @@ def _field(alpha: Array) -> Array:
     w, h = width // 4, height // 4
     small = resize(alpha, w, h)
     unit = min(h, w)
-    return np.asarray(0.45 * blur(small, 0.03 * unit) + 0.35 * blur(small, 0.07 * unit) + 0.2 * blur(small, 0.13 * unit))
+    return np.asarray(
+        0.45 * blur(small, 0.03 * unit) + 0.35 * blur(small, 0.07 * unit) + 0.2 * blur(small, 0.13 * unit)
+    )
 
 
 def _towards(field: Array, light: Light) -> Array:
@@ -96,7 +103,12 @@ def _towards(field: Array, light: Light) -> Array:
     to_x, to_y = light.x / 4 - x, light.y / 4 - y
     far = np.maximum(np.hypot(to_x, to_y), 1)
     steep = np.hypot(gx, gy)
-    facing = -(gx * to_x + gy * to_y) / far / np.maximum(steep, 1e-5) * np.clip(steep / max(float(steep.max()) * 0.35, 1e-5), 0, 1)
+    facing = (
+        -(gx * to_x + gy * to_y)
+        / far
+        / np.maximum(steep, 1e-5)
+        * np.clip(steep / max(float(steep.max()) * 0.35, 1e-5), 0, 1)
+    )
     return np.clip(resize(blur(np.asarray(facing, np.float32), 0.012 * min(h, w)), w * 4, h * 4), -1, 1)
 
 

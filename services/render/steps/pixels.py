@@ -15,8 +15,10 @@ Array = NDArray[Any]
 """float32 at run time; the type is wider because numpy's stubs widen at each scalar."""
 
 # sRGB (IEC 61966-2-1) to XYZ with the D65 white at (1, 1, 1), and back: CIELAB on top of it.
-_TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
-                    [0.0193339, 0.1191920, 0.9503041]], np.float32)
+_TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]],
+    np.float32,
+)
 _TO_XYZ /= _TO_XYZ.sum(axis=1, keepdims=True)
 _FROM_XYZ = np.linalg.inv(_TO_XYZ).astype(np.float32)
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # Rec. 709

@@ -65,8 +65,9 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     cover = clip(resize(alpha[top:bottom, left:right], new_w, new_h, Image.Resampling.BICUBIC))
     cover = _brush_out(cover, cuts, x, wide, ws.job.seed)
     ws.layer, ws.layer_alpha = _on_canvas(clip(rgb), cover, round(x), round(y), high, wide)
-    ws.face = Face((face.x - left) * scale + round(x), (face.y - top) * scale + round(y), face.rx * scale,
-                   face.ry * scale)
+    ws.face = Face(
+        (face.x - left) * scale + round(x), (face.y - top) * scale + round(y), face.rx * scale, face.ry * scale
+    )
 
 
 def box(alpha: Array, level: float = 0.08) -> tuple[int, int, int, int]:
@@ -90,11 +91,14 @@ def _cuts(alpha: Array, left: int, top: int, right: int, bottom: int) -> Cuts:
 def _brush_out(cover: Array, cuts: Cuts, x: float, wide: int, seed: int) -> Array:
     height, width = cover.shape
     edge = fbm(np.random.default_rng(seed), height, width, width * 0.10, 4) - 0.5
-    u = np.linspace(0, 1, width, dtype=np.float32)[None, :] + edge * 0.14
+    streaks = 0.6 * edge + 0.8 * (fbm(np.random.default_rng(seed + 1), height, width, width * 0.05, 4, stretch=7) - 0.5)
+    u = np.linspace(0, 1, width, dtype=np.float32)[None, :] + streaks * 0.16
     for cut, distance, hidden in ((cuts.left, u, x <= 0), (cuts.right, 1 - u, x + width >= wide)):
         if cut > 0.01 and not hidden:
-            rows = smoothstep(1 - cut - 0.16, 1 - cut + 0.02, np.linspace(0, 1, height, dtype=np.float32)[:, None] + edge * 0.1)
-            cover = cover * (1 - rows * (1 - smoothstep(0.02, 0.13, distance)))
+            rows = smoothstep(
+                1 - cut - 0.16, 1 - cut + 0.02, np.linspace(0, 1, height, dtype=np.float32)[:, None] + edge * 0.1
+            )
+            cover = cover * (1 - rows * (1 - smoothstep(0.04, 0.085, distance)))
     return np.asarray(cover, np.float32)
 
 

@@ -14,8 +14,15 @@ from services.render.steps.pixels import Array, blur, from_bytes, luma, resize, 
 SCALE = 2  # drawn at twice the size: Pillow's lines have no antialiasing
 
 
-def painted(rgb: Array, rng: np.random.Generator, size: float, detail: float = 1.0, relief: float = 0.5,
-            where: Array | None = None, passes: int = 2) -> Array:
+def painted(
+    rgb: Array,
+    rng: np.random.Generator,
+    size: float,
+    detail: float = 1.0,
+    relief: float = 0.5,
+    where: Array | None = None,
+    passes: int = 2,
+) -> Array:
     """(H, W, 3) -> (H, W, 3). size: px of the widest brush; detail: > 1 sets more fine strokes; relief: 0..1.
 
     where: (H, W) 0..1, chance that a stroke is set at all; None is everywhere.
@@ -59,11 +66,20 @@ def _flow(rgb: Array, rng: np.random.Generator, size: float) -> Array:
     return resize(np.stack([cos2, sin2], axis=-1) / np.hypot(cos2, sin2)[..., None], width, height)
 
 
-def _level(canvas: Image.Image, bumps: Image.Image | None, goal: Array, flow: Array, brush: float, lost: Array | None,
-           tolerance: float, where: Array | None, rng: np.random.Generator) -> None:
+def _level(
+    canvas: Image.Image,
+    bumps: Image.Image | None,
+    goal: Array,
+    flow: Array,
+    brush: float,
+    lost: Array | None,
+    tolerance: float,
+    where: Array | None,
+    rng: np.random.Generator,
+) -> None:
     height, width = goal.shape[:2]
     step = max(1.5, brush * 0.62)
-    ys, xs = np.mgrid[0 : height : step, 0 : width : step]
+    ys, xs = np.mgrid[0:height:step, 0:width:step]
     places = np.stack([ys.ravel(), xs.ravel()], axis=1) + rng.uniform(-step, step, (ys.size, 2))
     places = places[rng.permutation(len(places))]
     rows = np.clip(places[:, 0].astype(int), 0, height - 1)
@@ -123,8 +139,8 @@ def _curves(flow: Array, rows: Array, columns: Array, length: Array) -> Array:
 def neural(rgb: Array, stylized: Array, strength: float, color: float, limit: float = 0.10) -> Array:
     """Lays a stylised version over ``rgb``: its luma by ``strength``, its colour by ``strength * color``.
 
-    Mean luma stays: the networks darken or bleach as their model painting did, which isn't this scene's light. ``limit``
-    bounds how far the luma may move anywhere: on smooth gradients these networks ring, and rings must stay texture.
+    Mean luma stays: the networks darken or bleach as their model painting did, which isn't this scene's light.
+    ``limit`` bounds how far the luma may move: on smooth gradients these networks ring, and rings must stay texture.
     """
     light, styled = luma(rgb), luma(stylized)
     span = max(8.0, min(rgb.shape[:2]) / 14)

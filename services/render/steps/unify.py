@@ -8,9 +8,9 @@ import numpy as np
 
 from services.render.steps.face import ellipse
 from services.render.steps.params import number, weights
-from services.render.steps.pixels import guided_gray, luma, resize
+from services.render.steps.pixels import guided_gray, luma, mix, resize
 from services.render.steps.step import Step
-from services.render.steps.strokes import neural
+from services.render.steps.strokes import neural, painted
 from services.render.steps.workspace import Tools, Workspace
 
 
@@ -20,6 +20,8 @@ class Params:
     strength: float = number(0.25, 0, 1)
     face: float = number(0.3, 0, 1)  # the share of it that the face gets
     calm: float = number(0.5, 0, 1)
+    brush: float = number(0.006, 0, 0.03)  # strokes on clothes, in shares of the canvas's shorter side; 0 is none
+    loose: float = number(0.6, 0, 1)
     hue: float = number(0.05, 0, 1)
     side: float = number(0.7, 0.2, 1)  # the network's picture in shares of the layer
 
@@ -36,6 +38,11 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     light = luma(rgb)
     calm = guided_gray(light, radius=4, eps=0.0025)
     rgb = np.clip(rgb + ((calm - light) * params.calm * guard)[..., None], 0, 1)
+    if params.brush > 0:
+        rng = np.random.default_rng([ws.job.seed & 0xFFFFFFFF, 5])
+        where = np.clip((guard - params.face) / max(1 - params.face, 1e-3), 0, 1) * alpha[part]
+        strokes = painted(rgb, rng, params.brush * min(alpha.shape), 1.5, where=where, relief=0)
+        rgb = mix(rgb, strokes, params.loose * where)
     if params.strength > 0:
         small = resize(rgb, max(32, round(width * params.side)), max(32, round(height * params.side)))
         styled = resize(tools.networks.stylize(np.clip(small, 0, 1), params.style), width, height)

@@ -70,6 +70,7 @@ class Light:
 class Workspace:
     """Steps read and replace these. ``None``: no step has made it yet.
 
+    side:     px, the picture's longer side.
     photo:    (H, W, 3), working copy of the photo.
     alpha:    (H, W), the subject's coverage in ``photo``.
     backdrop: (H, W, 3), the photo as it was before ``refine`` took the old background out of the subject's edge.
@@ -85,6 +86,7 @@ class Workspace:
     kind: str
     min_side: int
     caption: str
+    side: int = 1280
     photo: Array | None = None
     alpha: Array | None = None
     backdrop: Array | None = None
@@ -93,7 +95,6 @@ class Workspace:
     light: Light | None = None
     monochrome: bool = False
     found: bool = True
-    side: int = 1280
     picture: Array | None = None
     layer: Array | None = None
     layer_alpha: Array | None = None

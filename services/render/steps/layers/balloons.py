@@ -44,12 +44,33 @@ def _balloon(board: Board, x: float, y: float, radius: float, one: Color, two: C
     pen = Pen(board, int(y - radius), int(y + radius * 2.6) + 2)
     rope, weave = np.array([0.30, 0.22, 0.18], np.float32), np.array([0.52, 0.35, 0.22], np.float32)
     for side in (-1, -0.4, 0.4, 1):
-        pen.line(np.array([(x + side * radius * 0.2, y + radius * 1.25), (x + side * radius * 0.13, y + radius * 1.68)]),
-                 max(0.7, radius * 0.012), rope)
-    pen.polygon(np.array([(x - radius * 0.16, y + radius * 1.66), (x + radius * 0.16, y + radius * 1.66),
-                          (x + radius * 0.125, y + radius * 1.93), (x - radius * 0.125, y + radius * 1.93)]), weave)
-    pen.polygon(np.array([(x - radius * 0.17, y + radius * 1.64), (x + radius * 0.17, y + radius * 1.64),
-                          (x + radius * 0.165, y + radius * 1.71), (x - radius * 0.165, y + radius * 1.71)]), weave * 0.7)
+        pen.line(
+            np.array([(x + side * radius * 0.2, y + radius * 1.25), (x + side * radius * 0.13, y + radius * 1.68)]),
+            max(0.7, radius * 0.012),
+            rope,
+        )
+    pen.polygon(
+        np.array(
+            [
+                (x - radius * 0.16, y + radius * 1.66),
+                (x + radius * 0.16, y + radius * 1.66),
+                (x + radius * 0.125, y + radius * 1.93),
+                (x - radius * 0.125, y + radius * 1.93),
+            ]
+        ),
+        weave,
+    )
+    pen.polygon(
+        np.array(
+            [
+                (x - radius * 0.17, y + radius * 1.64),
+                (x + radius * 0.17, y + radius * 1.64),
+                (x + radius * 0.165, y + radius * 1.71),
+                (x - radius * 0.165, y + radius * 1.71),
+            ]
+        ),
+        weave * 0.7,
+    )
     pen.lay()
     top, left, reach = int(y - radius) - 2, int(x - radius) - 2, int(radius * 2) + 5
     v = (np.arange(top, top + int(radius * 2.4) + 4, dtype=np.float32)[:, None] - y) / radius
@@ -62,8 +83,6 @@ def _balloon(board: Board, x: float, y: float, radius: float, one: Color, two: C
     gores = np.arcsin(across) / np.pi * 12 + rng.random()
     stripe = np.clip(np.sin(gores * np.pi) * 5, -1, 1) * 0.5 + 0.5
     ink = mix(np.asarray(one, np.float32)[None, None], np.asarray(two, np.float32)[None, None], stripe[..., None])
-    band = np.exp(-(((v - 0.18) / 0.12) ** 2)) * 0.9  # a belt in the second colour
-    ink = mix(ink, np.asarray(two, np.float32)[None, None] * np.float32(0.95), np.broadcast_to(band[..., None] * 0.8, ink.shape))
     to_x, to_y = board.light[0] * board.width - x, board.light[1] * board.height - y
     far = max(1.0, float(np.hypot(to_x, to_y)))
     depth = np.sqrt(np.maximum(1 - across**2 * 0.95 - np.minimum(np.abs(v), 1) ** 2 * 0.4, 0))
@@ -72,7 +91,9 @@ def _balloon(board: Board, x: float, y: float, radius: float, one: Color, two: C
     ink = shade + (ink - shade) * np.clip(shine * 1.25, 0, 1)[..., None]
     ink += (1 - ink) * (np.clip(shine - 0.62, 0, 1) * 0.9)[..., None] * np.asarray(board.light_color, np.float32)
     pleat = 1 - 0.10 * np.abs(np.cos(gores * np.pi)) ** 10
-    mask = soft_edge((half - np.abs(u)) * radius, 0.9)
+    # Above the middle the outline is a circle; a distance across alone would leave its top jagged.
+    inside = np.where(v < 0, 1 - np.hypot(u, v), half - np.abs(u))
+    mask = soft_edge(np.asarray(inside * radius, np.float32), 0.9)
     board.over(np.clip(ink * pleat[..., None], 0, 1).astype(np.float32), np.asarray(mask, np.float32), top, left)
 
 

@@ -64,12 +64,20 @@ class Board:
 
 
 def blank(height: int, width: int, light: tuple[float, float], light_color: Color, ambient: Color) -> Board:
-    return Board(np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32), light, light_color,
-                 ambient)
+    return Board(
+        np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32), light, light_color, ambient
+    )
 
 
-def fbm(rng: np.random.Generator, height: int, width: int, size: float, octaves: int = 4, stretch: float = 1.0,
-        gain: float = 0.5) -> Array:
+def fbm(
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    size: float,
+    octaves: int = 4,
+    stretch: float = 1.0,
+    gain: float = 0.5,
+) -> Array:
     """Fractal noise (H, W), 0..1, mean 0.5, about 0.5 +- 0.2. size: px of the largest blot; stretch: > 1 is wider.
 
     Each octave is white noise at half a blot's spacing, blurred: a plain lattice would show its squares.
@@ -120,8 +128,9 @@ class Pen:
     def __init__(self, board: Board, top: int, bottom: int) -> None:
         self._board = board
         self._top = max(0, top)
-        self._image = Image.new("RGBA", (board.width * self.SCALE,
-                                         max(1, min(board.height, bottom) - self._top) * self.SCALE))
+        self._image = Image.new(
+            "RGBA", (board.width * self.SCALE, max(1, min(board.height, bottom) - self._top) * self.SCALE)
+        )
         self._draw = ImageDraw.Draw(self._image)
 
     def polygon(self, points: Array, color: Array) -> None:
@@ -135,8 +144,12 @@ class Pen:
 
     def line(self, points: Array, width: float, color: Array) -> None:
         moved = (np.asarray(points, np.float32) - (0, self._top)) * self.SCALE
-        self._draw.line([(float(x), float(y)) for x, y in moved], fill=_ink(color),
-                        width=max(1, round(width * self.SCALE)), joint="curve")
+        self._draw.line(
+            [(float(x), float(y)) for x, y in moved],
+            fill=_ink(color),
+            width=max(1, round(width * self.SCALE)),
+            joint="curve",
+        )
 
     def lay(self, opacity: float = 1.0, soften: float = 0.0) -> None:
         width, height = self._image.width // self.SCALE, self._image.height // self.SCALE

@@ -26,8 +26,15 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
         for flip, opacity, soften in ((-1, 0.28, unit * 0.03), (1, 1.0, 0.0)):
             pen = Pen(board, int(y - unit * 1.1), int(y + unit * 1.1))
 
-            def shape(ink: Color, *points: tuple[float, float], pen: Pen = pen, flip: int = flip, x: float = x,
-                      y: float = y, unit: float = unit) -> None:
+            def shape(
+                ink: Color,
+                *points: tuple[float, float],
+                pen: Pen = pen,
+                flip: int = flip,
+                x: float = x,
+                y: float = y,
+                unit: float = unit,
+            ) -> None:
                 at = np.array([(x + px * unit, y - flip * py * unit) for px, py in points], np.float32)
                 pen.polygon(at, np.asarray(ink, np.float32))
 

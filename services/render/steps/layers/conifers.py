@@ -20,7 +20,7 @@ class Params:
     count: int = whole(30, 1, 400)
     ink: Color = color("#2c4a45")
     lit: Color = color("#5f7f70")
-    snow: float = number(0.0, 0, 1)
+    snow: float = number(0.0, 0, 1.3)
     snow_color: Color = color("#eef3fb")
     clear: float = number(0.0, 0, 0.9)  # share of the middle that stays free
     opacity: float = number(1.0, 0, 1)
@@ -43,20 +43,33 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
 def _fir(pen: Pen, x: float, foot: float, tall: float, side: int, params: Params, rng: np.random.Generator) -> None:
     dark = jitter(rng, params.ink, 0.08)
     lit = jitter(rng, params.lit, 0.08)
-    pen.polygon(np.array([(x - tall * 0.02, foot + tall * 0.04), (x, foot - tall * 0.5),
-                          (x + tall * 0.02, foot + tall * 0.04)], np.float32), dark * 0.7)
-    tiers = int(np.clip(tall / 16, 5, 11))
+    pen.polygon(
+        np.array(
+            [(x - tall * 0.02, foot + tall * 0.04), (x, foot - tall * 0.5), (x + tall * 0.02, foot + tall * 0.04)],
+            np.float32,
+        ),
+        dark * 0.7,
+    )
+    tiers = int(np.clip(tall / 16, 5, 13) * (0.72 if params.snow else 1))
     for tier in range(tiers):  # from the lowest up, each overlapping the one below
         t = tier / tiers
         base = foot - tall * (0.04 + 0.9 * t)
-        half = tall * 0.23 * (1 - t) ** 0.85 * rng.uniform(0.88, 1.12) + tall * 0.012
+        half = tall * 0.22 * (1 - t) ** 0.85 * rng.uniform(0.78, 1.15) + tall * 0.012
+        shift = half * rng.normal(0, 0.10)
         top = base - tall * (0.24 - 0.06 * t)
-        pen.polygon(_bough(x, base, top, half, rng), dark)
+        pen.polygon(_bough(x + shift, base, top, half, rng), dark * rng.uniform(0.85, 1.1))
         light = _bough(x + side * half * 0.32, base - tall * 0.012, top + tall * 0.02, half * 0.55, rng)
         pen.polygon(light, dark + (lit - dark) * (0.35 + 0.5 * t))
         if params.snow > 0:
-            load = _bough(x + side * half * 0.12, base - tall * 0.03, top, half * 0.74 * params.snow, rng)
-            pen.polygon(load, jitter(rng, params.snow_color, 0.03, 0.01))
+            for part in (-1, 1):  # a cushion on either side, the one away from the light in shade
+                load = _bough(
+                    x + shift + part * half * 0.36,
+                    base - tall * 0.028,
+                    top + tall * 0.05,
+                    half * 0.44 * params.snow * rng.uniform(0.8, 1.1),
+                    rng,
+                )
+                pen.polygon(load, jitter(rng, params.snow_color, 0.03, 0.01) * (1.0 if part == side else 0.86))
 
 
 def _bough(x: float, base: float, top: float, half: float, rng: np.random.Generator) -> Array:

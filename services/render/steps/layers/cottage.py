@@ -28,8 +28,9 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
     pen = Pen(board, int(y - unit * 2), int(y + unit * 0.3))
 
     def shape(color_: Color, *points: tuple[float, float]) -> None:
-        pen.polygon(np.array([(x + px * unit, y - py * unit) for px, py in points], np.float32),
-                    np.asarray(color_, np.float32))
+        pen.polygon(
+            np.array([(x + px * unit, y - py * unit) for px, py in points], np.float32), np.asarray(color_, np.float32)
+        )
 
     shape(params.side, (0.26, 0.92), (0.36, 0.92), (0.36, 0.55), (0.26, 0.55))  # chimney
     shape(params.roof, (0.245, 0.96), (0.375, 0.96), (0.375, 0.91), (0.245, 0.91))
@@ -44,7 +45,9 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
     rows, columns = board.grid()
     for px in (-0.33, -0.05, 0.30):  # the windows' light on the air and on the snow
         distance = np.hypot(columns - x - px * unit, (rows - y + 0.2 * unit) * 1.2) / unit
-        board.add_light(params.window, np.asarray(0.55 * np.exp(-distance * 3.2) + 0.12 * np.exp(-distance * 0.9), np.float32))
+        board.add_light(
+            params.window, np.asarray(0.55 * np.exp(-distance * 3.2) + 0.12 * np.exp(-distance * 0.9), np.float32)
+        )
     if params.smoke > 0:
         drift = fbm(rng, board.height, board.width, unit * 0.5, 4, stretch=0.4)
         up = np.clip((y - 0.97 * unit - rows) / (unit * 1.6), 0, 1)

@@ -33,8 +33,11 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
     board.add_light(board.light_color, np.asarray(params.halo * halo, np.float32))
     spots = smoothstep(0.47, 0.62, fbm(rng, height, width, radius * 0.95, 4)) * params.maria
     limb = np.clip(distance / radius, 0, 1) ** 3 * 0.35
-    ink = mix(np.asarray(params.face, np.float32)[None, None], np.asarray(params.shade, np.float32)[None, None],
-              np.clip(spots * 0.75 + limb, 0, 1)[..., None])
+    ink = mix(
+        np.asarray(params.face, np.float32)[None, None],
+        np.asarray(params.shade, np.float32)[None, None],
+        np.clip(spots * 0.75 + limb, 0, 1)[..., None],
+    )
     board.over(ink, soft_edge(radius - distance, max(0.8, radius * params.edge)))
 
 

@@ -54,8 +54,13 @@ def _flower(pen: Pen, x: float, y: float, size: float, params: Params, rng: np.r
     for shade, reach in ((0.86, 0.62), (1.0, 0.52)):  # a darker whorl under a lighter one
         for petal in range(count):
             angle = turn + (petal + (0.5 if shade < 1 else 0)) * 2 * np.pi / count
-            pen.dab(x + np.cos(angle) * size * reach, y + np.sin(angle) * size * reach * tilt, size * 0.5,
-                    size * 0.5 * tilt, np.clip(jitter(rng, ink, 0.03, 0.01) * shade, 0, 1))
+            pen.dab(
+                x + np.cos(angle) * size * reach,
+                y + np.sin(angle) * size * reach * tilt,
+                size * 0.5,
+                size * 0.5 * tilt,
+                np.clip(jitter(rng, ink, 0.03, 0.01) * shade, 0, 1),
+            )
     pen.dab(x, y, size * 0.32, size * 0.3 * tilt, jitter(rng, params.heart, 0.06))
 
 

@@ -27,10 +27,15 @@ class Params:
 
 def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
     width, height = board.width, board.height
-    pen = Pen(board, int((params.at[1] - params.reach[1] * 1.8) * height), int((params.at[1] + params.reach[1] * 1.8) *
-                                                                              height) + 4)
+    pen = Pen(
+        board,
+        int((params.at[1] - params.reach[1] * 1.8) * height),
+        int((params.at[1] + params.reach[1] * 1.8) * height) + 4,
+    )
     size = board.px(params.leaf)
-    to_light = np.array([board.light[0] * width - params.at[0] * width, board.light[1] * height - params.at[1] * height])
+    to_light = np.array(
+        [board.light[0] * width - params.at[0] * width, board.light[1] * height - params.at[1] * height]
+    )
     to_light = to_light / max(float(np.hypot(*to_light)), 1)
     # Far clumps first: those away from the light, so that lit ones overlap them.
     angles, radii = rng.random(params.clumps) * 2 * np.pi, np.sqrt(rng.random(params.clumps))
@@ -44,8 +49,13 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
             bright = whole_light + 0.45 * float(np.dot((ox, oy), to_light)) + rng.normal(0, 0.10)
             palette = params.dark if bright < 0.38 else params.mid if bright < 0.72 else params.lit
             turn = rng.uniform(0.55, 1.0)
-            pen.dab(x0 + ox * clump, y0 + oy * clump * 0.85, size * rng.uniform(0.6, 1.3), size * turn *
-                    rng.uniform(0.5, 1.0), jitter(rng, palette[rng.integers(len(palette))], 0.07))
+            pen.dab(
+                x0 + ox * clump,
+                y0 + oy * clump * 0.85,
+                size * rng.uniform(0.6, 1.3),
+                size * turn * rng.uniform(0.5, 1.0),
+                jitter(rng, palette[rng.integers(len(palette))], 0.07),
+            )
     pen.lay(params.opacity, params.soften)
 
 

@@ -1,4 +1,4 @@
-"""Grass: tapering, bending blades in rows from back to front; taller towards the sides, so that the middle stays free."""
+"""Grass: tapering, bending blades from back to front; taller towards the sides, so that the middle stays free."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
         ink = jitter(rng, palette[rng.integers(len(palette))], 0.09) * (0.86 + 0.26 * near)
         foot = (params.y + (params.end - params.y) * depth) * board.height
         lean = rng.normal(params.lean * 0.5, 0.35)
-        pen.polygon(blade(x * board.width, foot, tall * board.height, params.wide * board.px(1) * (0.5 + depth), lean),
-                    ink)
+        pen.polygon(
+            blade(x * board.width, foot, tall * board.height, params.wide * board.px(1) * (0.5 + depth), lean), ink
+        )
     pen.lay()
 
 

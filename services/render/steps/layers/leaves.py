@@ -55,8 +55,10 @@ def _leaf(pen: Pen, centre: Array, size: float, ink: Array, shape: str, rng: np.
     upper = np.stack([along, -half * squash], axis=1) @ spin.T * size + centre
     lower = np.stack([along, half * squash], axis=1) @ spin.T * size + centre
     pen.polygon(np.concatenate([upper, lower[::-1]]), ink * 0.9)
-    pen.polygon(np.concatenate([upper, (np.stack([along, along * 0], axis=1) @ spin.T * size + centre)[::-1]]),
-                np.clip(ink * 1.08, 0, 1))
+    pen.polygon(
+        np.concatenate([upper, (np.stack([along, along * 0], axis=1) @ spin.T * size + centre)[::-1]]),
+        np.clip(ink * 1.08, 0, 1),
+    )
     if shape == "leaf" and size > 6:
         vein = np.array([[-1.25, 0], [0.9, 0]]) @ spin.T * size + centre
         pen.line(vein, max(0.6, size * 0.05), ink * 0.72)

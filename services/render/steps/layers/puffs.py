@@ -44,8 +44,11 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
     # From the light's side, from above, and a little from everywhere.
     facing = (-(gx * to_x + gy * to_y) / far * 0.6 - gy * 0.30 * -1) * slope
     light = np.clip(0.40 + 0.60 * facing + 0.12 * slope, 0, 1).astype(np.float32)
-    ink = mix(np.asarray(params.shade, np.float32)[None, None], np.asarray(params.mid, np.float32)[None, None],
-              smoothstep(0.15, 0.58, light)[..., None])
+    ink = mix(
+        np.asarray(params.shade, np.float32)[None, None],
+        np.asarray(params.mid, np.float32)[None, None],
+        smoothstep(0.15, 0.58, light)[..., None],
+    )
     ink = mix(ink, np.asarray(params.lit, np.float32)[None, None], smoothstep(0.52, 0.95, light)[..., None])
     mask = smoothstep(0.02, params.soft * 2, surface / lift)
     if params.shape == "heap":  # its base dissolves

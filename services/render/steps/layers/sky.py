@@ -29,7 +29,10 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
     board.alpha[:] = 1
     distance = np.hypot(x - board.light[0] * width, y - board.light[1] * height) / board.px(params.reach)
     halo = 0.7 * np.exp(-distance * 1.6) + 0.3 * np.exp(-((distance / 1.6) ** 2))
-    board.add_light(params.halo[0] if params.halo else board.light_color, np.asarray(params.glow * halo * (1 + wash * 0.6), np.float32))
+    board.add_light(
+        params.halo[0] if params.halo else board.light_color,
+        np.asarray(params.glow * halo * (1 + wash * 0.6), np.float32),
+    )
 
 
 LAYER = Layer(Params, paint)

@@ -45,8 +45,11 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
         u = (np.arange(left, right, dtype=np.float32)[None, :] - centre) / flare
         side = np.sign(light - x * width)
         shade = np.clip(0.5 + 0.5 * side * u * 0.95 + bark[:, left:right] * 0.9 - 0.25 * u**2, 0, 1)
-        ink = mix(np.asarray(params.ink, np.float32)[None, None], np.asarray(params.lit, np.float32)[None, None],
-                  smoothstep(0.15, 0.95, np.asarray(shade, np.float32))[..., None])
+        ink = mix(
+            np.asarray(params.ink, np.float32)[None, None],
+            np.asarray(params.lit, np.float32)[None, None],
+            smoothstep(0.15, 0.95, np.asarray(shade, np.float32))[..., None],
+        )
         if params.birch > 0:
             ink = ink * (1 - params.birch * 0.75 * marks[:, left:right, None])
         mask = soft_edge((1 - np.abs(u)) * flare, 0.9) * soft_edge(foot - y, half * 0.25)

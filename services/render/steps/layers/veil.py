@@ -36,8 +36,9 @@ def paint(board: Board, params: Params, rng: np.random.Generator) -> None:
     step = max(2, int(board.px(0.012)))
     relief = np.clip((np.roll(cloud, step if board.light[1] < 0.5 else -step, axis=0) - cloud) * -6 + 0.5, 0, 1)
     lit = np.clip(relief * 0.7 + near * 0.6, 0, 1).astype(np.float32)
-    ink = mix(np.asarray(params.shade, np.float32)[None, None], np.asarray(params.lit, np.float32)[None, None],
-              lit[..., None])
+    ink = mix(
+        np.asarray(params.shade, np.float32)[None, None], np.asarray(params.lit, np.float32)[None, None], lit[..., None]
+    )
     board.over(ink, np.asarray(mask, np.float32))
 
 
