@@ -117,7 +117,7 @@ def test_any_one_byte_added_or_removed_is_refused(files: Files, which: str) -> N
         assert refused(data + extra), extra
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=300)
 @given(data=st.data())
 def test_any_edit_is_refused(files: Files, data: st.DataObject) -> None:
     original = data.draw(st.sampled_from([files.bare, files.logged]))
@@ -130,6 +130,7 @@ def test_any_edit_is_refused(files: Files, data: st.DataObject) -> None:
     assert edited in (files.bare, files.logged) or refused(edited)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_nothing_but_a_verification_error_comes_out(data: bytes) -> None:
     assert refused(data)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients.verify import audit_log, recount
@@ -63,6 +63,7 @@ def test_problems_are_bounded() -> None:
     assert len(recount([b"x"] * 1000).problems) == 100
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=12), st.randoms(use_true_random=False))
 def test_shards_may_be_chained_in_any_order(ended: list[bool], random: st.randoms) -> None:  # type: ignore[valid-type]
     entries = [grant(i) for i in range(len(ended))] + [receipt(i) for i, done in enumerate(ended) if done]

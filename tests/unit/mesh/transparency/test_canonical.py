@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.transparency.bundle import Bundle
@@ -18,6 +18,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(values)
 def test_json_comes_back(value: object) -> None:
     assert from_json(to_json(value), "x") == value
@@ -60,6 +61,7 @@ def test_other_spellings_are_refused(data: bytes) -> None:
         from_json(data, "x")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=50))
 def test_base64_comes_back(data: bytes) -> None:
     assert from_base64(to_base64(data), "x") == data
@@ -71,6 +73,7 @@ def test_other_base64_is_refused(bad: object) -> None:
         from_base64(bad, "x")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300) | values.map(to_json))
 def test_no_reader_of_ours_raises_anything_else(data: bytes) -> None:
     for read in (Bundle.from_json, Envelope.from_json):

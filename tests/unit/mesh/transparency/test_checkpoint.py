@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
@@ -23,6 +23,7 @@ def test_the_specifications_example() -> None:
     assert open_checkpoint(sign_checkpoint(checkpoint, SIGNER), SIGNER.verifier) == checkpoint
 
 
+@settings(deadline=None)
 @given(st.integers(0, (1 << 63) - 1), st.binary(min_size=32, max_size=32), st.lists(st.sampled_from("ab"), max_size=3))
 def test_checkpoints_come_back(size: int, root: bytes, extensions: list[str]) -> None:
     checkpoint = Checkpoint("example.com/behind-the-sofa", size, root, tuple(extensions))

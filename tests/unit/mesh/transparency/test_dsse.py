@@ -7,7 +7,7 @@ import json
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.transparency.dsse import Envelope, key_id, keyring, pae, sign, verify
@@ -35,6 +35,7 @@ def test_the_envelope_is_what_any_dsse_verifier_reads() -> None:
     KEY.public_key().verify(base64.b64decode(signature["sig"]), pae(TYPE, b"hello world"))
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=20), st.binary(max_size=200))
 def test_envelopes_come_back(kind: str, payload: bytes) -> None:
     envelope = Envelope.from_json(sign(kind, payload, KEY).to_json())

@@ -7,7 +7,7 @@ import hashlib
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.transparency.errors import VerificationError
@@ -207,6 +207,7 @@ anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max
 hashes = st.binary(min_size=32, max_size=32)
 
 
+@settings(deadline=None)
 @given(anything, anything, anything, st.lists(anything) | anything, anything)
 def test_nothing_but_a_verification_error_comes_out(a: object, b: object, c: object, d: object, e: object) -> None:
     for verify, arguments in ((verify_inclusion, (a, b, c, d, e)), (verify_consistency, (b, c, d, a, e))):
@@ -214,6 +215,7 @@ def test_nothing_but_a_verification_error_comes_out(a: object, b: object, c: obj
             verify(*arguments)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1 << 62), st.integers(1, 1 << 62), st.lists(hashes, max_size=70), hashes, hashes)
 def test_random_proofs_are_refused(index: int, size: int, proof: list[bytes], leaf: bytes, top: bytes) -> None:
     if leaf != top:
@@ -223,6 +225,7 @@ def test_random_proofs_are_refused(index: int, size: int, proof: list[bytes], le
             verify_consistency(index, size, proof, leaf, top)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_proof_for_a_tree_with_one_other_leaf_is_refused(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 67))

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.transparency.errors import VerificationError
@@ -117,6 +117,7 @@ def test_any_changed_byte_is_refused() -> None:
                     open_note(NOTE[:at] + bytes([value]) + NOTE[at + 1 :], [PETER.verifier])
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_nothing_but_a_verification_error_comes_out(data: bytes) -> None:
     for attempt in (data, NOTE + data, data + NOTE[1:]):

@@ -78,11 +78,13 @@ def test_a_bundle_is_length_prefixed_big_endian() -> None:
         encode_bundle([b"x" * 65536])
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=300), max_size=20))
 def test_bundles_come_back(entries: list[bytes]) -> None:
     assert decode_bundle(encode_bundle(entries)) == entries
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=30), min_size=1, max_size=5), st.data())
 def test_a_cut_bundle_is_refused_or_shorter(entries: list[bytes], data: st.DataObject) -> None:
     encoded = encode_bundle(entries)
@@ -120,7 +122,7 @@ def test_256_leaves_are_one_full_tile_and_one_hash_above() -> None:
     assert edge.levels == ((), (plain_root([b"x"] * 256),))
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(1, 400), max_size=5))
 def test_growing_in_steps_gives_the_plain_tree(steps: list[int]) -> None:
     reader, edge, entries = MemoryReader(), Edge(), list[bytes]()

@@ -318,7 +318,7 @@ async def test_a_directory_that_cannot_be_written_is_one_line(tmp_path: Path) ->
         open_log(tmp_path / "log")
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.sampled_from(["append", "many", "integrate", "reopen"]), max_size=12))
 def test_any_order_of_steps_gives_the_same_log(tmp_path_factory: pytest.TempPathFactory, steps: list[str]) -> None:
     directory = tmp_path_factory.mktemp("log")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.errors import ConfigError
@@ -30,11 +30,13 @@ def recovered(tmp_path: Path, *segments: bytes, integrated: int = 0) -> list[byt
     return Journal(directory, OsFs()).recover(integrated)
 
 
+@settings(deadline=None)
 @given(batches)
 def test_frames_come_back(batches: list[list[bytes]]) -> None:
     assert [frame.entries for frame in decode_frames(journal_of(*batches))] == batches
 
 
+@settings(deadline=None)
 @given(batches, st.data())
 def test_a_torn_tail_loses_the_last_frame_and_no_other(batches: list[list[bytes]], data: st.DataObject) -> None:
     whole = journal_of(*batches)
@@ -47,6 +49,7 @@ def test_a_torn_tail_loses_the_last_frame_and_no_other(batches: list[list[bytes]
         assert [frame.entries for frame in decode_frames(torn)] == batches[:-1]
 
 
+@settings(deadline=None)
 @given(batches, st.data())
 def test_a_changed_byte_never_gives_another_entry(batches: list[list[bytes]], data: st.DataObject) -> None:
     whole = bytearray(journal_of(*batches))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.transparency import dsse
@@ -83,6 +83,7 @@ def test_the_one_spelling() -> None:
     )
 
 
+@settings(deadline=None)
 @given(receipts())
 def test_receipts_come_back(receipt: Receipt) -> None:
     assert Receipt.from_json(receipt.to_json()) == receipt
@@ -92,6 +93,7 @@ def test_receipts_come_back(receipt: Receipt) -> None:
     assert isinstance(entry, LoggedReceipt) and entry.receipt() == receipt
 
 
+@settings(deadline=None)
 @given(hexes, times)
 def test_grants_come_back(photo_id: str, expire_time: int) -> None:
     assert parse_entry(Grant(photo_id, expire_time).to_entry()) == Grant(photo_id, expire_time)
