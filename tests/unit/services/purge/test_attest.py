@@ -1,4 +1,4 @@
-"""No lease while the registry's Redis breaks a rule, and the refusal names the setting. Real servers, wrongly set up."""
+"""No lease while the registry's Redis breaks a rule; the refusal names the setting. Real servers, wrongly set up."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ async def test_settle_waits_for_every_holder_and_hands_over_the_receipt(purge: D
     assert set(receipt.custody) == {Custody("gateway", "released", 3.0), Custody("ingest", "released", 2.25)}
     assert receipt.nonce_commitment == (b"n" * 32).hex()
     assert receipt.policy_version == "2026-11"
-    assert receipt.lockdown == {s: ("no_core_dumps", "no_swap") for s in ("gateway", "ingest")}
+    assert receipt.lockdown == dict.fromkeys(("gateway", "ingest"), ("no_core_dumps", "no_swap"))
     assert receipt.processors == ("onnx",)
     assert remains(admin, grant.photo_id) == []
     assert keys_without_ttl(admin) == []
@@ -379,6 +379,32 @@ async def test_a_flushed_registry_ends_leases_as_they_are_noticed(purge: Desk, a
     with pytest.raises(NotFound):
         await purge.core.endings.settle(settled.photo_id, [], "delivered")
     assert (await purge.receipt_of(settled.photo_id)).reason == "registry_lost"
+    purge.conserved()
+
+
+async def test_a_lease_that_the_registry_did_not_take_ends_at_once(own_valkey: ValkeyServer, tmp_path: Path) -> None:
+    async with desk(own_valkey.url, tmp_path / "log") as purge:
+        admin_of(own_valkey).execute_command("ACL", "SETUSER", "purge", "-zadd")
+        with pytest.raises(Unavailable):
+            await purge.grant()
+        await eventually(purge.receipts)
+        [receipt] = purge.receipts().values()
+        assert (receipt.outcome, receipt.reason) == ("revoked", "registry_lost")
+        await eventually(lambda: remains(admin_of(own_valkey), receipt.photo_id) == [])
+        assert keys_without_ttl(admin_of(own_valkey)) == []
+        purge.conserved()
+
+
+async def test_a_grant_whose_caller_left_is_ended(purge: Desk) -> None:
+    for _ in range(5):
+        before, task = purge.log.size, asyncio.create_task(purge.grant())
+        while purge.log.size == before:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await eventually(lambda: len(purge.receipts()) == 5)
+    assert {r.reason for r in purge.receipts().values()} == {"peer_lost"}
     purge.conserved()
 
 
