@@ -23,8 +23,8 @@ from services.purge.link import RedisAddress
 from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
 from services.render.metrics import RenderMetrics
+from tests.deploy.settings import SERVICES
 
-SERVICES = ("gateway", "ingest", "render", "purge")
 _ORIGIN = "mayfly.local/log"
 _VALUES = {"grpc_code": "OK", "outcome": "settled", "reason": "delivered", "control": "no_core_dumps"}
 

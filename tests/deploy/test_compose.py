@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import os
 import stat
 from pathlib import Path
@@ -12,14 +11,14 @@ from typing import Any
 import pytest
 
 from deploy.compose.prepare import REDIS_USER, prepare
-from mesh.config import MeshSettings, load
+from mesh.config import load
 from mesh.testing.valkey import ValkeyServer
 from services.purge import acl
 from tests.deploy.programs import DEPLOY, program, read_yaml, run
+from tests.deploy.settings import SERVICES, settings_of
 
 FILE = DEPLOY / "compose/compose.yaml"
 COMPOSE: dict[str, Any] = read_yaml(FILE)
-SERVICES = ("gateway", "ingest", "render", "purge")
 
 
 @pytest.fixture(scope="module")
@@ -128,17 +127,6 @@ def test_keys_are_for_their_owner_only(prepared: Path) -> None:
 def test_every_secret_is_prepared(prepared: Path) -> None:
     missing = [name for name, secret in COMPOSE["secrets"].items() if not _path(secret["file"], prepared).is_file()]
     assert missing == []
-
-
-def settings_of(service: str) -> type[MeshSettings]:
-    """The one settings class of a service."""
-    module = importlib.import_module(f"services.{service}.config")
-    (found,) = (
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, MeshSettings) and value is not MeshSettings
-    )
-    return found
 
 
 def _secrets(name: str) -> list[dict[str, str]]:
