@@ -14,6 +14,10 @@ from mesh.errors import ConfigError
 
 EX_CONFIG = 78  # sysexits.h
 
+# gRPC's core reads this once, when it is first imported, and otherwise prints peers' addresses (rule R7): every
+# ``__main__`` imports this module before its wiring.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 
 class Component(Protocol):
     """Something that is started once and stopped once."""
@@ -50,13 +54,21 @@ class App:
             logger.info("draining")
         finally:
             for component in reversed(started):
-                await component.stop()
+                await _stop(component)
         logger.info("stopped")
+
+
+async def _stop(component: Component) -> None:
+    """One component that can't stop doesn't keep the others from it."""
+    try:
+        await component.stop()
+    except Exception as error:
+        name = type(component).__name__
+        log.get_logger().error("stop_failed", error_type=type(error).__name__, error_at=log.error_at(error), fact=name)
 
 
 def main(service: str, build: Callable[[], App]) -> None:
     """What every ``__main__`` calls. Exits with 78 and one line when the configuration is wrong."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         asyncio.run(_run(build))
     except ConfigError as error:
