@@ -50,6 +50,8 @@ class Server:
                 ("grpc.keepalive_time_ms", 20_000),
                 ("grpc.keepalive_timeout_ms", 10_000),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                # Without it, the pings of a peer that has no call open count as abuse: GOAWAY, too_many_pings.
+                ("grpc.keepalive_permit_without_calls", 1),
             ),
         )
         health.add_to(self.grpc)
