@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
@@ -12,7 +13,9 @@ import structlog
 
 # Everything that a log line may say. Values are short words, numbers or random ids; never anything that a user,
 # a photo or a client chose.
-_WORD = re.compile(r"^[A-Za-z0-9_.:/\[\]@+ -]{0,200}$")
+_WORD = re.compile(r"[A-Za-z0-9_.:/\[\]@+ -]{0,200}")
+# What happened, as a constant of the code: no sentence, into which a value could have been formatted.
+_EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 ALLOWED = frozenset(
     re.findall(
         r"\w+",
@@ -31,19 +34,31 @@ def _allow(_logger: object, _name: str, event: MutableMapping[str, Any]) -> Mapp
     global withheld  # noqa: PLW0603 - one process, one count; read by the metrics collector
     safe: dict[str, Any] = {}
     for key, value in event.items():
-        if key in ALLOWED and (isinstance(value, bool | int | float) or _WORD.match(str(value))):
-            safe[key] = value if isinstance(value, bool | int | float) else str(value)
+        if key in ALLOWED and _is_safe(key, value):
+            safe[key] = value
         else:
             withheld += 1
     return safe
 
 
+def _is_safe(key: str, value: object) -> bool:
+    # Exact types: what an exception or a message would turn into as a string is nobody's word.
+    if isinstance(value, str):
+        return (_EVENT if key == "event" else _WORD).fullmatch(value) is not None
+    return isinstance(value, bool | int | float)
+
+
 def configure(service: str, instance: str) -> None:
     """JSON lines on stderr. Libraries that log by themselves are silenced: nobody vouches for what they print."""
     logging.disable(logging.CRITICAL)
+
+    def name(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        # Not as context variables: worker threads don't inherit them.
+        return {**event, "service": service, "instance": instance}
+
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            name,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _allow,
@@ -52,7 +67,15 @@ def configure(service: str, instance: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service, instance=instance)
+    sys.excepthook = lambda kind, error, at: _uncaught(error)
+    threading.excepthook = lambda caught: _uncaught(caught.exc_value)
+    sys.unraisablehook = lambda caught: _uncaught(caught.exc_value)
+
+
+def _uncaught(error: BaseException | None) -> None:
+    """Instead of Python's traceback, which prints the error's text."""
+    if error is not None:
+        get_logger().critical("uncaught", error_type=type(error).__name__, error_at=error_at(error))
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
