@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
+import socketserver
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,8 +14,11 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
 
+from mesh.errors import ConfigError
 from mesh.health import Health
+from mesh.log import error_at, get_logger
 
+_log = get_logger()
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
@@ -20,6 +26,21 @@ WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Says nothing: request lines are not on the log's allow-list."""
+
+
+class _Server(ThreadingWSGIServer):
+    def server_bind(self) -> None:
+        # As WSGIServer does, without its look-up of the host's name, for which some machines wait long.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing: the traceback would name the client."""
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
 
 
 class OpsServer:
@@ -42,17 +63,29 @@ class OpsServer:
         self._mounts[prefix] = app
 
     async def start(self) -> None:
-        self._server = make_server(
-            self._host.strip("[]"), self._port, self._serve, server_class=ThreadingWSGIServer, handler_class=_Quiet
-        )
+        host = self._host.strip("[]")
+        kind = _Server6 if ":" in host else _Server
+        try:
+            self._server = make_server(host, self._port, self._serve, server_class=kind, handler_class=_Quiet)
+        except OSError:
+            message = f"MAYFLY_OPS_LISTEN: {self._host}:{self._port} can't be bound; is it in use?"
+            raise ConfigError(message) from None
         threading.Thread(target=self._server.serve_forever, name="ops", daemon=True).start()
 
     async def stop(self) -> None:
         if self._server is not None:
-            self._server.shutdown()
+            # It waits for the serving thread, and may not keep the event loop waiting.
+            await asyncio.to_thread(self._server.shutdown)
             self._server.server_close()
 
     def _serve(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        try:
+            return self._answer(environ, start)
+        except Exception as error:
+            _log.error("ops_failed", error_type=type(error).__name__, error_at=error_at(error))
+            return _text(start, "500 Internal Server Error", "internal error\n")
+
+    def _answer(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path == "/metrics":
             return self._metrics(environ, start)
