@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mesh.clock import Clock
-from mesh.errors import Cancelled, Invalid, MeshError, NotFound, Overdue, Unavailable
+from mesh.errors import Cancelled, Invalid, MeshError, Overdue, Unavailable, no_such_photo
 from mesh.metrics import MeshMetrics
 
-PHOTO_ID = re.compile(r"^[0-9a-f]{32}$")
+PHOTO_ID = re.compile(r"[0-9a-f]{32}\Z")
 MAX_LEASE_SECONDS = 600.0
 """No holder believes in a lease that lasts longer than this, whoever says so."""
 
@@ -46,7 +46,9 @@ class Custody:
         self._released = False
 
     def took(self, byte_count: int) -> None:
-        """Counts bytes that came in; all are given back at the release."""
+        """Counts bytes that came in; all are given back at the release, and what is counted later doesn't count."""
+        if self._released:
+            return
         self.byte_count += byte_count
         self._book.metrics.custody_bytes.inc(byte_count)
 
@@ -111,7 +113,7 @@ class CustodyBook:
             )
         self._forget_revocations()
         if lease.photo_id in self._revoked:
-            raise NotFound("PHOTO_NOT_FOUND", "There is no such photo.")
+            raise no_such_photo()
         if lease.photo_id in self._held:
             raise Invalid("PHOTO_IN_USE", "This photo already serves a request.", field="photo_id")
         remaining = min(lease.expire_time - self.clock.wall(), MAX_LEASE_SECONDS)
@@ -126,6 +128,8 @@ class CustodyBook:
 
     def revoke(self, lease: LeaseRef) -> None:
         """Drops the photo if it is here, takes nothing of it from now on, and confirms once it is gone."""
+        self._forget_revocations()
+        self._revoked.pop(lease.photo_id, None)  # the oldest stands first
         self._revoked[lease.photo_id] = self.clock.monotonic() + MAX_LEASE_SECONDS
         custody = self._held.get(lease.photo_id)
         if custody is not None:

@@ -42,5 +42,18 @@ async def in_custody(book: CustodyBook, lease: LeaseRef) -> AsyncIterator[Custod
 
 
 def _forget(error: BaseException) -> None:
-    """Drops the local variables of the frames that the error went through: they may be the photo."""
-    traceback.clear_frames(error.__traceback__)
+    """Drops the local variables of the frames that the error, and every error behind it, went through.
+
+    They may be the photo. ``raise … from None`` hides the error behind, but keeps it with all its frames.
+    """
+    known: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        found = waiting.pop()
+        if found is None or id(found) in known:
+            continue
+        known.add(id(found))
+        traceback.clear_frames(found.__traceback__)
+        waiting += [found.__cause__, found.__context__]
+        if isinstance(found, BaseExceptionGroup):
+            waiting += found.exceptions
