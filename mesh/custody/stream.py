@@ -16,6 +16,7 @@ from mayfly.purge.v1 import custody_pb2 as pb
 from mayfly.purge.v1 import custody_pb2_grpc
 from mesh.custody.book import CustodyBook, CustodyListener, LeaseRef
 from mesh.log import error_at, get_logger
+from mesh.tasks import finish
 
 _log = get_logger()
 _MAX_EVENTS = 64
@@ -76,14 +77,14 @@ class CustodyStream(CustodyListener):
         self._task = asyncio.create_task(self._attend())
 
     async def stop(self) -> None:
-        """Gives the last reports two seconds to be acknowledged."""
+        """Gives the last photos two seconds to be let go of, and their reports to be acknowledged."""
         try:
             async with asyncio.timeout(2 if self._book.attended else 0):
                 await self._idle.wait()
         except TimeoutError:
             _log.warning("custody_reports_unacknowledged", count=len(self._unacknowledged))
         if self._task is not None:
-            self._task.cancel()
+            await finish(self._task)
 
     async def _attend(self) -> None:
         while True:
@@ -91,6 +92,10 @@ class CustodyStream(CustodyListener):
                 await self._attend_once()
             except grpc.aio.AioRpcError as error:
                 _log.warning("custody_stream_lost", code=error.code().name)
+            except asyncio.CancelledError:
+                # Reading from a call that was cancelled here raises it too; only a cancelled task is over.
+                if _cancelling():
+                    raise
             except Exception as error:
                 _log.error("custody_stream_failed", error_type=type(error).__name__, error_at=error_at(error))
             finally:
@@ -107,15 +112,15 @@ class CustodyStream(CustodyListener):
             await call.write(pb.CustodyReport(hello=hello))
             while isinstance(command := await call.read(), pb.CustodyCommand):
                 self._obey(command)
-                if sender is None:
-                    # The first command answers the hello: purge listens.
+                if sender is None and command.HasField("acknowledgement"):
+                    # It answers the hello: purge listens.
                     self._listening(True)
                     sender = asyncio.create_task(self._send(call))
             await call.code()
         finally:
-            if sender is not None:
-                sender.cancel()
             call.cancel()
+            if sender is not None:
+                await finish(sender)
 
     def _listening(self, attended: bool) -> None:
         self._book.attended = attended
@@ -126,14 +131,20 @@ class CustodyStream(CustodyListener):
             for batch in list(self._unacknowledged):
                 await call.write(pb.CustodyReport(batch=batch))
             while True:
-                await self._wake.wait()
+                while not self._unsent:
+                    self._wake.clear()
+                    await self._wake.wait()
                 if self._unacknowledged:
                     # Purge is busy with the last batch: let this one fill up meanwhile.
                     await self._book.clock.sleep(_BATCH_SECONDS)
-                self._wake.clear()
                 while self._unsent:
                     await call.write(pb.CustodyReport(batch=self._next_batch()))
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            return  # the reader knows why
+        except Exception as error:
+            _log.error("custody_stream_failed", error_type=type(error).__name__, error_at=error_at(error))
+        finally:
+            # A stream that can't report is none: whoever reads from it learns so, and purge is attended anew.
             call.cancel()
 
     def _next_batch(self) -> pb.CustodyBatch:
@@ -147,8 +158,13 @@ class CustodyStream(CustodyListener):
         if command.HasField("acknowledgement"):
             while self._unacknowledged and self._unacknowledged[0].sequence <= command.acknowledgement.sequence:
                 self._unacknowledged.popleft()
-            if not self._unacknowledged and not self._unsent:
+            if not self._unacknowledged and not self._unsent and not self._book.held:
                 self._idle.set()
         elif command.HasField("revocation"):
             revocation = command.revocation
             self._book.revoke(LeaseRef(revocation.photo_id, revocation.expire_time.ToNanoseconds() / 1e9))
+
+
+def _cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
