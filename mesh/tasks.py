@@ -36,9 +36,11 @@ class Tasks:
             _log.error("task_failed", error_type=type(error).__name__, error_at=error_at(error))
 
     async def wait(self, seconds: float) -> bool:
-        """Waits for all tasks; False if some still run after ``seconds``."""
-        if self._running:
-            await asyncio.wait(set(self._running), timeout=seconds)
+        """Waits for all tasks, also for those that they spawn meanwhile; False if some still run after ``seconds``."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self._running and (left := deadline - loop.time()) > 0:
+            await asyncio.wait(set(self._running), timeout=left)
         return not self._running
 
     async def cancel(self) -> None:
