@@ -9,14 +9,14 @@ import datetime as dt
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mesh.clock import Clock
 from mesh.errors import Denied
-from mesh.identity import Identity, spiffe_id, spiffe_uris
+from mesh.identity import Identity, is_issued_by, spiffe_id, spiffe_uris
 
 _CONTEXT = b"mayfly.scrubbed.v1\0"
 _ALGORITHM = ec.ECDSA(hashes.SHA256())
@@ -54,7 +54,7 @@ class AttestationVerifier:
     """Accepts statements of one service only, with a certificate of our CA that is valid now."""
 
     def __init__(self, identity: Identity, service: str, clock: Clock) -> None:
-        self._authority = identity.authority()
+        self._authorities = identity.authorities()
         self._spiffe_id = spiffe_id(identity.trust_domain, service)
         self._clock = clock
 
@@ -62,17 +62,17 @@ class AttestationVerifier:
         """Returns if all is well; Denied(ATTESTATION_INVALID) otherwise."""
         try:
             signer = x509.load_der_x509_certificate(certificate)
-            signer.verify_directly_issued_by(self._authority)
             now = dt.datetime.fromtimestamp(self._clock.wall(), dt.UTC)
             key = signer.public_key()
             if (
-                self._spiffe_id not in spiffe_uris(signer)
+                not any(is_issued_by(signer, authority) for authority in self._authorities)
+                or self._spiffe_id not in spiffe_uris(signer)
                 or not signer.not_valid_before_utc <= now <= signer.not_valid_after_utc
                 or not isinstance(key, ec.EllipticCurvePublicKey)
             ):
                 raise _invalid()
             key.verify(signature, statement.encode(), _ALGORITHM)
-        except (ValueError, TypeError, InvalidSignature):
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             raise _invalid() from None
 
 

@@ -12,19 +12,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mesh.errors import ConfigError
 
-_ADDRESS = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9_.-]+):(\d{1,5})$")
-_INSTANCE = re.compile(r"^[a-z0-9][a-z0-9.-]{0,62}$")
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
+_INSTANCE = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 
 def _address(value: str) -> str:
-    match = _ADDRESS.match(value)
+    match = _ADDRESS.fullmatch(value)
     if match is None or int(match.group(2)) > 65535:
         raise ValueError("must be HOST:PORT")
     return value
 
 
 def _instance(value: str) -> str:
-    if value and not _INSTANCE.match(value):
+    if value and not _INSTANCE.fullmatch(value):
         raise ValueError("must be lowercase letters, digits, dots and dashes, at most 63")
     return value
 

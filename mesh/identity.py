@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -44,8 +45,14 @@ class Identity:
         try:
             certificate = x509.load_pem_x509_certificate(identity.cert)
             private = load_pem_private_key(identity.key, None)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise ConfigError(f"MAYFLY_TLS_CERT, MAYFLY_TLS_KEY: not PEM ({type(error).__name__})") from None
+        try:
+            issued = any(is_issued_by(certificate, authority) for authority in identity.authorities())
+        except ValueError:
+            raise ConfigError("MAYFLY_TLS_CA: not PEM") from None
+        if not issued:
+            raise ConfigError("MAYFLY_TLS_CA: did not sign MAYFLY_TLS_CERT")
         if private.public_key() != certificate.public_key():
             raise ConfigError("MAYFLY_TLS_KEY: is not the key of MAYFLY_TLS_CERT")
         if spiffe_id(trust_domain, service) not in spiffe_uris(certificate):
@@ -62,8 +69,9 @@ class Identity:
             raise ConfigError("MAYFLY_TLS_KEY: must be an EC P-256 key")
         return key
 
-    def authority(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(self.ca)
+    def authorities(self) -> list[x509.Certificate]:
+        """The CAs that are trusted: two while one replaces the other."""
+        return x509.load_pem_x509_certificates(self.ca)
 
     def server_credentials(self) -> grpc.ServerCredentials:
         """Mutual TLS: a caller without a certificate of our CA does not get past the handshake."""
@@ -71,6 +79,15 @@ class Identity:
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
         return grpc.ssl_channel_credentials(self.ca, self.key, self.cert)
+
+
+def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Whether ``authority`` itself has signed ``certificate`` (no intermediates: the mesh has one level)."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def spiffe_uris(certificate: x509.Certificate) -> list[str]:
