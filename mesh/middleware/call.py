@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -85,8 +86,9 @@ def _innermost(behave: Callable[..., Any], request: Any, context: ServerContext)
     async def step() -> Any:
         result = behave(request, context)
         if inspect.isasyncgen(result):
-            async for message in result:
-                await context.write(message)
+            async with aclosing(result):
+                async for message in result:
+                    await context.write(message)
             return None
         return await result
 

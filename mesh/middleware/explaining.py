@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, NoReturn
 
 import grpc
 
@@ -12,6 +13,7 @@ from mesh.log import error_at, get_logger
 from mesh.middleware.call import Call, Proceed
 
 _log = get_logger()
+_HANG_UP_SECONDS = 0.25
 
 
 class Explaining:
@@ -24,8 +26,16 @@ class Explaining:
             await status.abort(call.context, error)
         except grpc.aio.AioRpcError as error:
             await status.abort(call.context, status.from_rpc(error))
-        except (grpc.aio.AbortError, grpc.aio.UsageError):
+        except grpc.aio.AbortError:
             raise
+        except grpc.aio.InternalError as error:
+            # gRPC failed a read or a write: nearly always because the caller hung up, and then it cancels this task
+            # within moments. If it doesn't, it's a bug like any other.
+            await asyncio.sleep(_HANG_UP_SECONDS)
+            await self._unexpected(call, error)
         except Exception as error:
-            _log.error("internal_error", method=call.method, error_type=type(error).__name__, error_at=error_at(error))
-            await status.abort(call.context, Internal("INTERNAL", "Internal error."))
+            await self._unexpected(call, error)
+
+    async def _unexpected(self, call: Call, error: Exception) -> NoReturn:
+        _log.error("internal_error", method=call.method, error_type=type(error).__name__, error_at=error_at(error))
+        await status.abort(call.context, Internal("INTERNAL", "Internal error."))
