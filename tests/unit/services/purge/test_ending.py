@@ -396,14 +396,13 @@ async def test_a_lease_that_the_registry_did_not_take_ends_at_once(own_valkey: V
 
 
 async def test_a_grant_whose_caller_left_is_ended(purge: Desk) -> None:
-    for _ in range(5):
-        before, task = purge.log.size, asyncio.create_task(purge.grant())
-        while purge.log.size == before:
-            await asyncio.sleep(0)
+    for number in range(5):
+        size, task = purge.log.size, asyncio.create_task(purge.grant())
+        await eventually(lambda size=size: purge.log.size > size, every=0)  # type: ignore[misc]
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    await eventually(lambda: len(purge.receipts()) == 5)
+        await eventually(lambda count=number + 1: len(purge.receipts()) == count)  # type: ignore[misc]
     assert {r.reason for r in purge.receipts().values()} == {"peer_lost"}
     purge.conserved()
 
