@@ -5,7 +5,7 @@ Source: protocol buffers encoding, "Message Structure" (tag = field number << 3 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mesh.errors import Invalid
 
@@ -17,6 +17,7 @@ MAX_FRAME_BYTES = MAX_CHUNK_BYTES + (64 << 10)
 """The largest message that any photo stream takes, bytes."""
 
 _LEN = 2
+_SMALL_BYTES = 64 << 10
 
 
 def sole_field(raw: bytes) -> tuple[int, int]:
@@ -53,7 +54,7 @@ CHUNK = 2
 SEAL = 3
 
 
-def encode_chunk(pieces: Sequence[bytes | memoryview], byte_count: int) -> bytes:
+def encode_chunk(pieces: Sequence[bytes | bytearray | memoryview], byte_count: int) -> bytes:
     """A message whose only field is ``chunk``: the pieces, joined by the one copy that this takes."""
     return b"".join((bytes((CHUNK << 3 | _LEN,)), _encode_varint(byte_count), *pieces))
 
@@ -68,24 +69,42 @@ def take_chunk(raw: bytes, at: int) -> bytes:
 
 
 class Framer:
-    """Gathers pieces into chunk frames of about FRAME_CHUNK_BYTES, so that small pieces don't become small frames."""
+    """Cuts pieces of any size into chunk frames of FRAME_CHUNK_BYTES; only the last one is smaller.
+
+    Holds less than one frame. Small pieces are copied together: a view keeps all that it views, so that a few bytes
+    out of each of many large chunks would keep them all (as it is: 8 at most), and a million views weigh 100 MB.
+    """
 
     def __init__(self) -> None:
-        self._pieces: list[bytes | memoryview] = []
+        self._pieces: list[bytearray | memoryview] = []
         self._waiting = 0
         self.byte_count = 0
 
-    def add(self, pieces: Iterable[bytes | memoryview]) -> bytes | None:
-        """Takes pieces; returns a frame if enough has gathered."""
+    def add(self, pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+        """Takes pieces; yields each frame that is full."""
         for piece in pieces:
-            self._pieces.append(piece)
-            self._waiting += len(piece)
-        return self.flush() if self._waiting >= FRAME_CHUNK_BYTES else None
+            rest = memoryview(piece)
+            while len(rest) >= FRAME_CHUNK_BYTES - self._waiting:
+                room = FRAME_CHUNK_BYTES - self._waiting
+                self._gather(rest[:room])
+                rest = rest[room:]
+                yield self._cut()
+            self._gather(rest)
 
     def flush(self) -> bytes | None:
         """What has gathered, as a frame; None if nothing has."""
-        if not self._waiting:
-            return None
+        return self._cut() if self._waiting else None
+
+    def _gather(self, piece: memoryview) -> None:
+        self._waiting += len(piece)
+        if len(piece) >= _SMALL_BYTES:
+            self._pieces.append(piece)
+        elif self._pieces and isinstance(last := self._pieces[-1], bytearray):
+            last += piece
+        elif piece:
+            self._pieces.append(bytearray(piece))
+
+    def _cut(self) -> bytes:
         frame = encode_chunk(self._pieces, self._waiting)
         self.byte_count += self._waiting
         self._pieces, self._waiting = [], 0

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from mayfly.photo.v1 import photo_pb2 as pb
 from mesh import frames
@@ -57,10 +58,8 @@ class IngestServicer:
         scrubber, framer, digest = Scrubber(self._limits), frames.Framer(), hashlib.sha256()
         announced = False
 
-        async def send(frame: bytes | None) -> None:
+        async def send(frame: bytes) -> None:
             nonlocal announced
-            if frame is None:
-                return
             if not announced and scrubber.facts is not None:
                 announced = True
                 await context.write(_header(scrubber.facts))
@@ -78,16 +77,19 @@ class IngestServicer:
                 raise Invalid("MALFORMED_FRAME", "An upload holds chunks and then a seal.", field="message")
             chunk = frames.take_chunk(raw, at)
             custody.took(len(chunk))
-            await send(framer.add(scrubber.feed(chunk)))
-        if pb.PhotoFrame.FromString(raw).seal.byte_count != custody.byte_count:
+            for frame in framer.add(scrubber.feed(chunk)):
+                await send(frame)
+        if _sealed_count(raw) != custody.byte_count:
             raise Invalid(
                 "BYTE_COUNT_MISMATCH",
                 "The seal counts other bytes than came; send the photo again.",
                 field="seal.byte_count",
             )
         tail, facts = scrubber.finish()
-        await send(framer.add(tail))
-        await send(framer.flush())
+        for frame in framer.add(tail):
+            await send(frame)
+        if (rest := framer.flush()) is not None:
+            await send(rest)
         await context.write(self._seal(custody.lease.photo_id, framer.byte_count, digest.digest(), facts))
         return facts
 
@@ -101,6 +103,13 @@ class IngestServicer:
             certificate=self._attester.certificate,
         )
         return pb.PhotoFrame(seal=pb.PhotoSeal(byte_count=byte_count, attestation=attestation)).SerializeToString()
+
+
+def _sealed_count(raw: bytes) -> int:
+    try:
+        return pb.PhotoFrame.FromString(raw).seal.byte_count
+    except DecodeError:
+        raise Invalid("MALFORMED_FRAME", "The seal is not one.", field="seal") from None
 
 
 def _header(facts: Facts) -> bytes:
