@@ -26,6 +26,7 @@ from services.render.slots import Slots
 
 SERVICE = "mayfly.render.v1.RenderService"
 OPTIONS = "mayfly-render-options-bin"
+_HEADER, _REPLAY = 1, 5  # PhotoFrame's
 _FORMATS = {photo.PHOTO_FORMAT_JPEG: "jpeg", photo.PHOTO_FORMAT_PNG: "png", photo.PHOTO_FORMAT_WEBP: "webp"}
 
 
@@ -77,7 +78,7 @@ class RenderServicer:
         custody.took(len(picture.data))
         await _send(picture, context)
         while isinstance(raw := await context.read(), bytes):
-            if photo.PhotoFrame.FromString(raw).WhichOneof("frame") != "replay":
+            if frames.sole_field(raw)[0] != _REPLAY:
                 raise Invalid("MALFORMED_FRAME", "After the seal only a replay may follow.", field="message")
             await _send(picture, context)
 
@@ -85,12 +86,16 @@ class RenderServicer:
         intake = Intake(custody.lease.photo_id, self._max_bytes)
         while isinstance(raw := await context.read(), bytes):
             field, at = frames.sole_field(raw)
+            if field == _HEADER and not intake.byte_count:
+                continue  # what ingest knew at first; its attestation says what counts
             if field == frames.CHUNK:
                 chunk = frames.take_chunk(raw, at)
                 custody.took(len(chunk))
                 intake.add(chunk)
             elif field == frames.SEAL:
-                return self._job(intake, photo.PhotoFrame.FromString(raw).seal, options)
+                return self._job(intake, _seal(raw), options)
+            else:
+                raise Invalid("MALFORMED_FRAME", "A photo is a header, chunks and a seal.", field="message")
         raise Aborted("UPLOAD_UNSEALED", "The photo ended without its seal; send it again.")
 
     def _job(self, intake: Intake, seal: photo.PhotoSeal, options: pb.RenderOptions) -> Job:
@@ -121,19 +126,19 @@ class RenderServicer:
         telling = asyncio.ensure_future(_tell(board, context))
         try:
             await asyncio.wait({work, telling}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                telling.result()  # the caller is gone
+            board.close()
+            # Not cancelled but ended: gRPC takes no further message on a call whose last one was cancelled half-way.
+            await telling
+            return work.result()
         finally:
             telling.cancel()
             if not work.done():
                 await finish(work)
-        await asyncio.wait({telling})
-        return work.result()
 
 
 async def _tell(board: Board, context: ServerContext) -> None:
-    while True:
-        step, fraction = await board.next()
+    while (state := await board.next()) is not None:
+        step, fraction = state
         stage = photo.STAGE_RENDERING if step else photo.STAGE_QUEUED
         progress = photo.Progress(stage=stage, step=step, fraction=fraction)
         await context.write(photo.PhotoFrame(progress=progress).SerializeToString())
@@ -149,6 +154,13 @@ async def _send(picture: Picture, context: ServerContext) -> None:
         piece = data[at : at + frames.FRAME_CHUNK_BYTES]
         await context.write(frames.encode_chunk((piece,), len(piece)))
     await context.write(photo.PhotoFrame(seal=photo.PhotoSeal(byte_count=len(data))).SerializeToString())
+
+
+def _seal(raw: bytes) -> photo.PhotoSeal:
+    try:
+        return photo.PhotoFrame.FromString(raw).seal
+    except DecodeError:
+        raise Invalid("MALFORMED_FRAME", "The seal is not one.", field="seal") from None
 
 
 def _options(metadata: Any) -> pb.RenderOptions:

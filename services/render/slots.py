@@ -42,7 +42,8 @@ class Slots:
 
     async def stop(self) -> None:
         self.ready = False
-        self._pool.shutdown(wait=True)
+        # Elsewhere: what ends the renders that still run needs the event loop.
+        await asyncio.to_thread(self._pool.shutdown)
         self._engine.close()
 
     async def render(self, job: Job, scene_kind: str, tell: Tell) -> Picture:
