@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mesh.context import ServerContext
@@ -23,6 +23,7 @@ class Client:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
         self._gone = asyncio.Event()
+        self._writing = asyncio.Lock()
         context.add_done_callback(self._done)  # type: ignore[arg-type] # the stubs want a class where any callable does
 
     def _done(self, _context: object) -> None:
@@ -34,15 +35,18 @@ class Client:
 
     async def read(self) -> bytes | None:
         """The next message; None when the client has half-closed. ClientGone."""
-        message = await self._unless_gone(self._context.read())
+        message = await self._unless_gone(self._context.read)
         return message if isinstance(message, bytes) else None
 
     async def write(self, message: bytes) -> None:
         """Waits for the client to take it (back-pressure). ClientGone."""
-        await self._unless_gone(self._context.write(message))
+        async with self._writing:  # gRPC fails the second of two writes at a time
+            await self._unless_gone(lambda: self._context.write(message))
 
-    async def _unless_gone(self, operation: Awaitable[Any]) -> Any:
-        work = asyncio.ensure_future(operation)
+    async def _unless_gone(self, operation: Callable[[], Awaitable[Any]]) -> Any:
+        if self._gone.is_set():
+            raise ClientGone
+        work = asyncio.ensure_future(operation())
         gone = asyncio.ensure_future(self._gone.wait())
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
