@@ -1,4 +1,4 @@
-"""Errors on the wire: one table, both ways (google.rpc.Status with ErrorInfo, RetryInfo, BadRequest, QuotaFailure)."""
+"""Errors on the wire: one table, both ways (google.rpc.Status with ErrorInfo, RetryInfo, BadRequest)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from mesh import errors
 from mesh.context import ServerContext
 
 DOMAIN = "mayfly"
+CALL_CANCELLED = "CANCELLED"
+"""The reason of a call that the transport, or a dying peer, cancelled."""
 _DETAILS = "grpc-status-details-bin"
 
 _CODES: dict[type[errors.MeshError], grpc.StatusCode] = {
@@ -31,7 +34,7 @@ _KINDS = {code: kind for kind, code in _CODES.items()}
 _BARE = {
     grpc.StatusCode.UNAVAILABLE: ("PEER_UNAVAILABLE", "A service of the mesh is away; try again shortly."),
     grpc.StatusCode.DEADLINE_EXCEEDED: ("LEASE_EXPIRED", "The lease ended before the work did; try again."),
-    grpc.StatusCode.CANCELLED: ("CANCELLED", "The call was cancelled."),
+    grpc.StatusCode.CANCELLED: (CALL_CANCELLED, "The call was cancelled."),
 }
 
 
@@ -80,8 +83,8 @@ def from_rpc(error: grpc.RpcError) -> errors.MeshError:
     code = error.code()
     trailing: Any = error.trailing_metadata() or ()
     for key, value in trailing:
-        if key == _DETAILS:
-            return _from_details(code, value)
+        if key == _DETAILS and (meant := _from_details(code, value)) is not None:
+            return meant
     if code in _BARE:
         reason, sentence = _BARE[code]
         return _KINDS[code](reason, sentence, retry_after=1.0 if code is grpc.StatusCode.UNAVAILABLE else None)
@@ -90,18 +93,24 @@ def from_rpc(error: grpc.RpcError) -> errors.MeshError:
     return errors.Internal("INTERNAL", "Internal error.")
 
 
-def _from_details(code: grpc.StatusCode, raw: bytes) -> errors.MeshError:
-    status = status_pb2.Status.FromString(raw)
+def _from_details(code: grpc.StatusCode, raw: bytes) -> errors.MeshError | None:
+    """None: somebody else's details (a proxy's), which must not pass for ours."""
     info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
     retry_after = None
+    try:
+        status = status_pb2.Status.FromString(raw)
+    except DecodeError:
+        return None
     for detail in status.details:
         if detail.Unpack(info):
             continue
         if detail.Unpack(retry):
             retry_after = retry.retry_delay.ToNanoseconds() / 1e9
+    if info.domain != DOMAIN or not info.reason or code not in _KINDS:
+        return None
     limit = info.metadata.get("limit", "")
-    return _KINDS.get(code, errors.Internal)(
-        info.reason or "INTERNAL",
+    return _KINDS[code](
+        info.reason,
         status.message,
         field=info.metadata.get("field") or None,
         limit=int(limit) if limit.isdecimal() else None,

@@ -6,6 +6,7 @@ import asyncio
 
 from mayfly.purge.v1 import registry_pb2 as pb
 from mesh import errors
+from mesh.status import CALL_CANCELLED
 from services.gateway.client import ClientGone
 
 REQUESTED = pb.REVOCATION_REASON_REQUESTED
@@ -28,4 +29,7 @@ _REASONS: tuple[tuple[type[BaseException], pb.RevocationReason | None], ...] = (
 
 def revocation_reason(error: BaseException) -> pb.RevocationReason | None:
     """None: the lease has its end already."""
+    if isinstance(error, errors.Cancelled) and error.reason == CALL_CANCELLED:
+        # Not the lease was taken back, but the call: a peer that went down in its midst.
+        return pb.REVOCATION_REASON_PEER_LOST
     return next((reason for kind, reason in _REASONS if isinstance(error, kind)), pb.REVOCATION_REASON_ENGINE_FAILED)
