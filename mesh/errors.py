@@ -57,6 +57,11 @@ class Denied(MeshError):
     """The caller is known and may not do this."""
 
 
+def no_such_photo() -> NotFound:
+    """The one sentence for everything that isn't there, so that nobody learns which of the reasons it is."""
+    return NotFound("PHOTO_NOT_FOUND", "There is no such photo: it has expired, was purged, or never existed.")
+
+
 class Exhausted(MeshError):
     """Quota, rate, or bytes in flight."""
 

@@ -8,7 +8,7 @@ from mesh import frames
 from mesh.clock import Clock
 from mesh.custody.book import PHOTO_ID, CustodyBook
 from mesh.custody.guard import in_custody
-from mesh.errors import Invalid, MeshError, NotFound, Unavailable
+from mesh.errors import Invalid, MeshError, Unavailable, no_such_photo
 from mesh.tasks import Tasks
 from services.gateway.client import Client
 from services.gateway.parking import Parking
@@ -29,7 +29,7 @@ class Collector:
     async def collect(self, client: Client, owner: bytes, photo_id: str, resume_token: str) -> None:
         """Streams the picture and then its receipt to ``client``. NotFound, Unavailable(NOT_PARKED_YET)."""
         if not PHOTO_ID.match(photo_id):
-            raise NotFound("PHOTO_NOT_FOUND", "There is no such photo.")
+            raise no_such_photo()
         token = ResumeToken.parse(resume_token)
         claimed = False
         try:
@@ -55,7 +55,7 @@ class Collector:
                     with custody.passing(len(frame)):
                         await client.write(frame)
                 if at != claim.segment_count:
-                    raise NotFound("PHOTO_NOT_FOUND", "There is no such photo.")
+                    raise no_such_photo()
         except Invalid as error:
             if error.reason != "PHOTO_IN_USE":
                 raise

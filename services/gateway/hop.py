@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from mesh import status
+from mesh import status, streams
 from mesh.custody.metadata import holder_of
 from mesh.errors import Internal, MeshError
 
@@ -21,9 +21,9 @@ class Hop:
     async def write(self, frame: bytes) -> None:
         """Waits until the peer has room (back-pressure)."""
         try:
-            await self._call.write(frame)
-        except (grpc.RpcError, asyncio.InvalidStateError):
-            raise await self._failure() from None
+            await streams.write(self._call, frame)
+        except grpc.RpcError as error:
+            raise _meaning(error) from None
 
     async def read(self) -> bytes | None:
         """The next frame; None when the peer has ended the stream well."""
@@ -72,8 +72,11 @@ class Hop:
         self._call.cancel()
 
     async def _failure(self) -> MeshError:
-        code = await self._call.code()
-        if code is grpc.StatusCode.OK:
-            return Internal("INTERNAL", "Internal error.")
-        trailing = await self._call.trailing_metadata()
-        return status.from_rpc(grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing))
+        return _meaning(await streams.failure(self._call))
+
+
+def _meaning(error: grpc.RpcError) -> MeshError:
+    """A peer that ended well where it must not is a bug of ours."""
+    if error.code() is grpc.StatusCode.OK:
+        return Internal("INTERNAL", "Internal error.")
+    return status.from_rpc(error)

@@ -7,7 +7,7 @@ The gateway relays frames and keeps none: at most one frame per pump is in its h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -247,7 +247,7 @@ class Journey:
     async def _park(self, custody: Custody, picture: Picture) -> None:
         parking = Parking(self._token.parking_key(self._photo_id), self._photo_id)
 
-        async def segments() -> AsyncIterator[bytes]:
+        async def segments() -> AsyncGenerator[bytes, None]:
             await picture.rewind()
             while (frame := await picture.next()) is not None:
                 with custody.passing(len(frame)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from mesh.errors import NotFound
+from mesh.errors import no_such_photo
 
 TAG_BYTES = 16
 
@@ -32,7 +32,7 @@ class Parking:
         try:
             return self._aead.decrypt(self._nonce(last), segment, self._photo_id)
         except InvalidTag:
-            raise NotFound("PHOTO_NOT_FOUND", "There is no such photo.") from None
+            raise no_such_photo() from None
 
     def _nonce(self, last: bool) -> bytes:
         nonce = bytes(7) + self._counter.to_bytes(4, "big") + bytes((last,))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,11 +13,11 @@ from google.protobuf.duration_pb2 import Duration
 from mayfly.purge.v1 import registry_pb2 as pb
 from mayfly.purge.v1 import registry_pb2_grpc
 from mayfly.render.v1 import render_pb2, render_pb2_grpc
-from mesh import status
+from mesh import status, streams
 from mesh.clock import Clock
 from mesh.custody.book import LeaseRef
 from mesh.custody.metadata import to_metadata
-from mesh.errors import NotFound
+from mesh.errors import no_such_photo
 from services.gateway.hop import Hop
 
 _SCRUB = "/mayfly.ingest.v1.IngestService/Scrub"
@@ -107,18 +107,30 @@ class Registry:
     async def revoke_owner(self, owner: bytes) -> pb.RevokeOwnerResponse:
         return await _ask(self._stub.RevokeOwner(pb.RevokeOwnerRequest(owner_digest=owner), timeout=_SLOW_SECONDS))
 
-    async def park(self, photo_id: str, holders: Sequence[str], segments: AsyncIterable[bytes], seconds: float) -> None:
-        """Parks a picture, segment by segment."""
+    async def park(
+        self, photo_id: str, holders: Sequence[str], segments: AsyncGenerator[bytes, None], seconds: float
+    ) -> None:
+        """Parks a picture, segment by segment. Raises what ``segments`` raises; nothing is parked then."""
+        # Written one by one: were gRPC given an iterator, an error in it would come out as a cancellation.
+        call = self._stub.Park(timeout=seconds)
 
-        async def requests() -> AsyncIterator[pb.ParkRequest]:
-            yield pb.ParkRequest(start=pb.ParkStart(photo_id=photo_id, holders=holders))
+        async def write(request: pb.ParkRequest) -> None:
+            await streams.write(call, request.SerializeToString())
+
+        try:
+            await write(pb.ParkRequest(start=pb.ParkStart(photo_id=photo_id, holders=holders)))
             count = 0
-            async for segment in segments:
-                count += 1
-                yield pb.ParkRequest(segment=segment)
-            yield pb.ParkRequest(seal=pb.ParkSeal(segment_count=count))
-
-        await _ask(self._stub.Park(requests(), timeout=seconds))
+            async with aclosing(segments):
+                async for segment in segments:
+                    count += 1
+                    await write(pb.ParkRequest(segment=segment))
+            await write(pb.ParkRequest(seal=pb.ParkSeal(segment_count=count)))
+            await call.done_writing()
+            await call
+        except grpc.RpcError as error:
+            raise status.from_rpc(error) from None
+        finally:
+            call.cancel()
 
     @asynccontextmanager
     async def claim(self, photo_id: str, owner: bytes, claim_secret: bytes) -> AsyncIterator[Claim]:
@@ -128,12 +140,13 @@ class Registry:
         try:
             first = await call.read()
             if not isinstance(first, pb.ClaimResponse):
-                raise NotFound("PHOTO_NOT_FOUND", "There is no such photo.")
+                raise no_such_photo()
 
             async def segments() -> AsyncIterator[bytes]:
-                yield first.segment
-                async for message in call:
+                message: object = first
+                while isinstance(message, pb.ClaimResponse):
                     yield message.segment
+                    message = await call.read()
 
             lease = LeaseRef(photo_id, first.expire_time.ToNanoseconds() / 1e9)
             yield Claim(lease, first.segment_count, segments())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from mesh.errors import NotFound
+from mesh.errors import no_such_photo
 
 _BYTES = 32
 
@@ -40,7 +40,7 @@ class ResumeToken:
         except (binascii.Error, ValueError):
             secret = b""
         if len(secret) != _BYTES:
-            raise NotFound("PHOTO_NOT_FOUND", "There is no such photo.")
+            raise no_such_photo()
         return cls(secret)
 
     def text(self) -> str:

@@ -11,7 +11,7 @@ import grpc
 from mayfly.gateway.v1 import gateway_pb2 as pb
 from mesh.context import ServerContext
 from mesh.custody.book import PHOTO_ID
-from mesh.errors import Invalid, NotFound, Unavailable
+from mesh.errors import Invalid, Unavailable, no_such_photo
 from services.gateway.admission import Admission
 from services.gateway.authentication import Authenticator
 from services.gateway.client import Client
@@ -130,5 +130,5 @@ def _unary(handler: Any, request: Any, response: Any) -> Any:
 
 def _known(photo_id: str) -> str:
     if not PHOTO_ID.match(photo_id):
-        raise NotFound("PHOTO_NOT_FOUND", "There is no such photo.")
+        raise no_such_photo()
     return photo_id
