@@ -253,3 +253,13 @@ def test_proofs_for_what_the_tree_does_not_have() -> None:
 
 def test_leaf_and_node_hashes_are_separated() -> None:
     assert leaf_hash(b"ab" * 32) != node_hash(b"ab" * 16, b"ab" * 16)
+
+
+def test_a_proof_may_not_be_longer_than_its_tree_is_high() -> None:
+    """Otherwise the last leaf of a larger tree would pass as the only one of a tree with the same root."""
+    hashes = [leaf_hash(leaf) for leaf in LEAVES[:2]]
+    with pytest.raises(VerificationError, match="longer"):
+        verify_inclusion(hashes[1], 0, 1, [hashes[0]], TREE.root(2))
+    above = node_hash(OTHER, TREE.root(3)), node_hash(OTHER, TREE.root(4))
+    with pytest.raises(VerificationError, match="longer"):
+        verify_consistency(3, 4, [*consistency_proof(3, 4, TREE.node), OTHER], *above)
