@@ -44,7 +44,7 @@ CASES: dict[str, tuple[str, str, int, bytes, bytes]] = {
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_a_limit(name: str) -> None:
     reason, field, most, within, beyond = CASES[name]
-    limits = replace(Limits(), **{name: most})
+    limits = replace(Limits(), **{name: most})  # type: ignore[arg-type]
     scrub(within, limits=limits)
     refused = refusal(beyond, limits=limits)
     assert (refused.reason, refused.field, refused.limit) == (reason, field, most)

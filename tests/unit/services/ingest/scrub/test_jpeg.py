@@ -76,6 +76,7 @@ def test_only_what_draws_is_left_in_one_order() -> None:
         (BASE[:2] + b"\xff\xd8" + BASE[2:], "MALFORMED_PHOTO"),  # SOI in SOI
         (BASE[:2] + b"<html>" + BASE[2:], "UNSUPPORTED_FORMAT"),
         (b"".join([*PARTS[:3], b"<script>", *PARTS[3:]]), "MALFORMED_PHOTO"),
+        (b"".join([*PARTS[:3], b"\0\xfe\0\2", *PARTS[3:]]), "MALFORMED_PHOTO"),  # a marker without its 0xFF
         (b"".join([*PARTS[:4], *PARTS[3:]]), "MALFORMED_PHOTO"),  # two frames
         (b"".join([*PARTS[:3], *PARTS[4:]]), "MALFORMED_PHOTO"),  # no frame
         (b"".join([*PARTS[:6], PARTS[7]]), "MALFORMED_PHOTO"),  # no scan

@@ -145,6 +145,20 @@ class TestLargeAlpha:
         else:
             assert not any(photos.riff_parts(clean)[-1][8:])
 
+    @pytest.mark.parametrize("tail", [b"", b"\0"])
+    def test_an_odd_length_and_a_missing_pad_keep_the_promise(self, tail: bytes) -> None:
+        head, alpha, picture = photos.riff_parts(self.file())
+        odd = riff_chunk(b"VP8 ", picture[8 : 8 + int.from_bytes(picture[4:8], "little")] + tail)
+        for chunks in (
+            [head, alpha, odd],
+            [head, alpha, odd, EXIF],
+            [head, alpha, odd[:-1]] if tail else [head, alpha, odd],
+        ):
+            clean, _ = scrub(riff(chunks))
+            assert int.from_bytes(clean[4:8], "little") + 8 == len(clean)
+            assert kinds(clean)[:3] == [b"VP8X", b"ALPH", b"VP8 "]
+            assert scrub(clean)[0] == clean
+
     def test_the_picture_starts_leaving_before_it_has_arrived(self) -> None:
         assert sum(map(len, Scrubber(LIMITS).feed(self.file()[:60_000]))) > 59_000
 
