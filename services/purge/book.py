@@ -25,7 +25,7 @@ class Entry:
 
     expire:    Unix seconds; ``deadline`` is the same moment on the monotonic clock.
     grant:     what was granted; None after a restart, until the registry has told.
-    since:     when purge heard of each holder's custody, monotonic.
+    since:     when purge heard of each holder's custody, monotonic; not what it was told before a restart.
     parked:    bytes that are parked.
     """
 
@@ -70,21 +70,24 @@ class Book:
         self._open[photo_id] = entry
         self.states[entry.lease.state] += 1
         if lease is not None:
-            self.change(entry, lease)
+            self.change(entry, lease, heard=False)
         for callback in self.opened:
             callback(entry)
         return entry
 
-    def change(self, entry: Entry, lease: Lease) -> None:
-        """The lease's next state; wakes whoever waits for it."""
+    def change(self, entry: Entry, lease: Lease, *, heard: bool = True) -> None:
+        """The lease's next state; wakes whoever waits for it.
+
+        heard: whether a holder has just said so; otherwise nobody here knows since when it holds.
+        """
         before, entry.lease = entry.lease, lease
         if lease is before:
             return
         if lease.state is not before.state:
             self.states[before.state] -= 1
             self.states[lease.state] += 1
-        for holder in lease.holders - before.holders:
-            entry.since[holder] = self._clock.monotonic()
+        if heard:
+            entry.since |= dict.fromkeys(lease.holders - before.holders, self._clock.monotonic())
         self._count(before, -1)
         self._count(lease, 1)
         for holder, custody in lease.custody.items():

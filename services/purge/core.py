@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mesh.clock import Clock
@@ -105,14 +107,16 @@ class Core:
     async def revoke_owner(self, owner_digest: bytes) -> dict[str, bytes | None]:
         """Revokes every live lease of one owner; photo_id → receipt bundle, None while a holder hasn't confirmed."""
         owners = await self.pseudonyms.possible(owner_digest)
-        ended: dict[str, bytes | None] = {}
-        for photo_id in sorted({p for owner in owners for p in await self.registry.owned(owner)}):
-            try:
-                logged = await self.endings.revoke(photo_id, "requested", owners)
-            except NotFound:
-                continue
-            ended[photo_id] = await self.ledger.bundle(logged, wait=False) if logged else None
-        return ended
+        photo_ids = sorted({photo_id for owner in owners for photo_id in await self.registry.owned(owner)})
+        ended = await asyncio.gather(*[self._revoke_owned(photo_id, owners) for photo_id in photo_ids])
+        return {photo_id: bundle for found in ended for photo_id, bundle in found.items()}
+
+    async def _revoke_owned(self, photo_id: str, owners: list[str]) -> dict[str, bytes | None]:
+        try:
+            logged = await self.endings.revoke(photo_id, "requested", owners)
+        except NotFound:
+            return {}
+        return {photo_id: await self.ledger.bundle(logged, wait=False) if logged else None}
 
 
 class Farewell:

@@ -215,7 +215,10 @@ class Custody:
         if entry is None or holder not in entry.lease.holders:
             return None
         # It reported no release of its own: purge's own measure is an upper bound.
-        micros = round((self._clock.monotonic() - entry.since[holder]) * 1e6)
+        granted = entry.grant.granted if entry.grant else self._clock.wall()
+        since = entry.since.get(holder)
+        seconds = self._clock.wall() - granted if since is None else self._clock.monotonic() - since
+        micros = max(0, round(seconds * 1e6))
         self._book.change(entry, entry.lease.release(holder, ordinal, micros))
         return Report(photo_id, holder, "R", ordinal, micros)
 

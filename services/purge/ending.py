@@ -196,7 +196,7 @@ class Endings:
             return _without_record(wanted, overdue)
         ending.known = True
         entry.grant = entry.grant or record.grant
-        self._book.change(entry, merged(entry.lease, record.lease))
+        self._book.change(entry, merged(entry.lease, record.lease), heard=False)
         return record.lease.end or wanted
 
     async def _released(self, ending: Ending, end: End) -> None:

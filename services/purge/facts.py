@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Every fact that can be violated; the label of mayfly_registry_violation.
-FACTS = ("save", "appendonly", "snapshot", "maxmemory_policy", "keys_without_ttl", "unknown_keys", "unattested")
+# The rules that a server can break; the label of mayfly_registry_violation.
+SETTINGS = ("save", "appendonly", "snapshot", "maxmemory_policy", "keys_without_ttl", "unknown_keys")
+FACTS = (*SETTINGS, "unattested")
 Info = Mapping[str, object]
 
 

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from services.purge.attest import Attestation
 from services.purge.book import Book, service_of
-from services.purge.facts import FACTS
+from services.purge.facts import SETTINGS
 from services.purge.lease import LIVE, State
 
 SERVICES = ("gateway", "ingest", "render")
@@ -60,7 +60,7 @@ class PurgeMetrics:
         self.gauge("mayfly_registry_keys_without_ttl", endless, lambda: attestation.keys_without_ttl)
         self.gauges(
             "mayfly_registry_violation", "1 while the fact breaks a rule.", "fact",
-            lambda: {fact: fact in attestation.violations for fact in FACTS},
+            lambda: {fact: fact in attestation.violations for fact in SETTINGS},
         )  # fmt: skip
 
 

@@ -114,9 +114,10 @@ async def test_a_lease_nobody_ends_expires_on_time_with_custody_lost(purge: Desk
     await asyncio.sleep(0)
     assert purge.core.book.get(grant.photo_id) is not None, "a broken stream is not a death"
     await eventually(lambda: admin.hget(keys.of_photo(grant.photo_id).lease, "state") == b"ending", within=3)
-    assert grant.expire <= time.time() < grant.expire + 0.3
+    decided = int(admin.hget(keys.of_photo(grant.photo_id).lease, "ended")) / 1000
+    assert 0 <= decided - grant.expire < 0.5
     receipt = await purge.receipt_of(grant.photo_id)
-    assert time.time() < grant.expire + 1.5
+    assert time.time() < grant.expire + 2
     assert (receipt.outcome, receipt.reason, receipt.custody[0].state) == ("expired", "overdue", "lost")
     await eventually(lambda: remains(admin, grant.photo_id) == [])
 
@@ -128,7 +129,7 @@ async def test_expiry_with_confirming_holders_takes_no_longer_than_they_do(purge
     await ingest.told_to_drop(grant.photo_id)
     await ingest.release(grant.photo_id, 990_000)
     receipt = await purge.receipt_of(grant.photo_id)
-    assert time.time() < grant.expire + 0.5
+    assert time.time() < grant.expire + 0.9, "it did not wait for anything else"
     assert receipt.custody == (Custody("ingest", "released", 0.99),)
 
 
@@ -453,9 +454,10 @@ async def test_a_restart_carries_out_a_decided_end(valkey: ValkeyServer, tmp_pat
         await again.connect([grant.photo_id])
         await again.told_to_drop(grant.photo_id)
         again.sequence = 10
-        await again.report(Event(grant.photo_id, "R", 9), Event(grant.photo_id, "C"))
+        await again.report(Event(grant.photo_id, "C"))
         receipt = await second.receipt_of(grant.photo_id)
         assert (receipt.outcome, receipt.reason, receipt.custody[0].state) == ("revoked", "requested", "released")
+        assert receipt.custody[0].seconds >= 0.9 * (receipt.residency_seconds or 1), "since when, nobody knows"
 
 
 async def test_a_crash_between_receipt_and_deletion_leaves_no_second_receipt(

@@ -15,7 +15,7 @@ from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
 from services.purge import keys
 from services.purge.lease import End, Lease, Outcome, State, WrongState
-from services.purge.link import Link, RedisAddress
+from services.purge.link import MAX_CONNECTIONS, Link, RedisAddress
 from services.purge.registry import GRACE, Claimed, Registry, Reply, Report
 from tests.unit.services.purge.world import SECRET, a_grant, keys_without_ttl, sha256
 
@@ -268,20 +268,26 @@ async def test_killed_paused_and_back(own_valkey: ValkeyServer) -> None:
     await registry.link.close()
 
 
-async def test_a_cancelled_caller_never_gives_its_reply_to_another(registry: Registry, admin: Any) -> None:
+async def test_a_cancelled_caller_leaves_its_operation_alone_and_its_reply_to_nobody(
+    registry: Registry, admin: Any
+) -> None:
     grants = [a_grant() for _ in range(20)]
     for grant in grants:
         await registry.grant(grant)
+    connections = admin.info("stats")["total_connections_received"]
     for _ in range(20):
         tasks = [asyncio.create_task(registry.read(g.photo_id)) for g in grants]
+        written = a_grant()
+        tasks.append(asyncio.create_task(registry.grant(written)))  # type: ignore[arg-type]
         await asyncio.sleep(0)
-        for task in tasks[::2]:
+        for task in [*tasks[:20:2], tasks[20]]:
             task.cancel()
-        for grant, task in list(zip(grants, tasks, strict=True))[1::2]:
+        for grant, task in list(zip(grants, tasks[:20], strict=True))[1::2]:
             record = await task
             assert record is not None
             assert record.grant.photo_id == grant.photo_id
-    await eventually(lambda: all(r is not None for r in [admin.ping()]))
+        assert await eventually(lambda photo_id=written.photo_id: registry.read(photo_id))  # type: ignore[misc]
+    assert admin.info("stats")["total_connections_received"] - connections <= MAX_CONNECTIONS, "none was torn down"
 
 
 async def test_purges_user_can_do_nothing_else(valkey: ValkeyServer) -> None:
