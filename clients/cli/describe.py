@@ -20,6 +20,7 @@ def result(result: Result, output: Path, receipt_file: Path | None) -> dict[str,
         "height": picture.height,
         "byte_count": len(picture.data),
         "scrubbed": None if result.scrubbed is None else scrubbed(result.scrubbed),
+        "nonce": result.nonce.hex(),
         "receipt_file": None if receipt_file is None else str(receipt_file),
         "receipt_arrived": result.receipt is not None,
     }

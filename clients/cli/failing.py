@@ -19,12 +19,13 @@ _BROKEN_PIPE = 128 + 13  # as if SIGPIPE had ended us
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """details: what goes into the JSON object beside reason and message."""
+    """details: what goes into the JSON object beside reason and message. line: for a person, if it says more."""
 
     code: ExitCode
     reason: str
     message: str
     details: dict[str, Any]
+    line: str = ""
 
 
 _NO_DETAILS: dict[str, Any] = {}
@@ -35,7 +36,7 @@ def explain(error: BaseException) -> Failure:
     if isinstance(error, MeshError):
         known = {"field": error.field, "limit": error.limit, "retry_after": error.retry_after}
         details = {name: value for name, value in known.items() if value is not None}
-        return Failure(code_of(error), error.reason, _sentence(error), details)
+        return Failure(code_of(error), error.reason, _sentence(error), details, _line(error))
     if isinstance(error, VerificationFailed):
         return Failure(ExitCode.NOT_VERIFIED, "NOT_VERIFIED", str(error), {"check": error.check})
     for kind, code, reason, sentence in _PLAIN:
@@ -73,12 +74,16 @@ def report(error: BaseException, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"error": {"reason": failure.reason, "message": failure.message, **failure.details}}))
     elif failure.message:
-        print(f"mayfly: {failure.message}", file=sys.stderr)
+        print(f"mayfly: {failure.line or failure.message}", file=sys.stderr)
     return failure.code
 
 
 def _sentence(error: MeshError) -> str:
     if error.reason == "PEER_UNAVAILABLE":
         return "The mesh does not answer; is it up (`mayfly status`), and is the address right?"
+    return error.message
+
+
+def _line(error: MeshError) -> str:
     wait = f" Wait {error.retry_after:.0f} s." if error.retry_after and error.retry_after >= 1 else ""
-    return f"{error.message}{wait} ({error.reason})"
+    return f"{_sentence(error)}{wait} ({error.reason})"

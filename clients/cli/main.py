@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from clients.cli import collect, demo, down, failing, receipt, render, revoke, scenes, status, token, up, verify
-from clients.cli.exits import MEANINGS
+from clients.cli.exits import MEANINGS, ExitCode
 
 _PANELS = (
     ("Photos", (render.render, scenes.scenes, collect.collect, revoke.revoke, receipt.receipt, verify.verify)),
@@ -38,6 +38,8 @@ def run(args: Sequence[str]) -> int:
     """Runs one command; returns its exit status and never raises."""
     try:
         code = typer.main.get_command(build()).main(list(args), prog_name="mayfly", standalone_mode=False)
+        if code == ExitCode.INTERRUPTED:  # Typer turns Ctrl-C into this
+            raise KeyboardInterrupt
     except BaseException as error:  # the one place where every failure becomes a line and a status
         return failing.report(error, as_json="--json" in args)
     return code if isinstance(code, int) else 0

@@ -75,7 +75,7 @@ def render(
     if resume_file is not None:
         resume_file.unlink(missing_ok=True)
     if as_json:
-        emit(describe.result(result, output, receipt_file) | {"scene_id": scene, "nonce": result.nonce.hex()})
+        emit(describe.result(result, output, receipt_file) | {"scene_id": scene})
         return
     if result.scrubbed is not None:
         print(describe.removed_sentence(result.scrubbed))

@@ -20,6 +20,7 @@ def save(path: Path, lease: Lease) -> None:
         "photo_id": lease.photo_id,
         "resume_token": lease.resume_token,
         "expire_time": lease.expire_time.isoformat(),
+        "nonce": lease.nonce.hex(),
     }
     write_file(path, json.dumps(value).encode() + b"\n", private=True)
 
@@ -31,7 +32,8 @@ def load(path: Path) -> Lease:
     try:
         value = json.loads(path.read_bytes())
         expire_time = datetime.fromisoformat(value["expire_time"]).astimezone(UTC)
-        return Lease(str(value["photo_id"]), expire_time, str(value["resume_token"]))
+        nonce = bytes.fromhex(value["nonce"])
+        return Lease(str(value["photo_id"]), expire_time, str(value["resume_token"]), nonce)
     except FileNotFoundError:
         raise UsageFailed(f"{path}: no such resume file.") from None
     except (OSError, ValueError, KeyError, TypeError):

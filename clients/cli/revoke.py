@@ -63,6 +63,9 @@ def _revoke_all(profile: Profile, as_json: bool) -> None:
     if as_json:
         emit({"revoked": ended + len(pending), "confirmed": ended, "pending_photo_ids": list(pending)})
         return
-    print(f"Revoked {ended + len(pending)}; of {ended} the mesh has let go.")
+    if not ended and not pending:
+        print("Nothing of yours was in the mesh.")
+    elif ended:
+        print(f"Revoked; the mesh has let go of {ended} {'photo' if ended == 1 else 'photos'}.")
     for photo_id in pending:
         print(f"Not yet confirmed: {photo_id} (`mayfly receipt {photo_id}` will tell).")

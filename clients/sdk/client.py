@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -83,13 +84,13 @@ class MayflyClient:
             nonce_commitment=commitment(nonce),
             byte_count=known_size(photo),
         )
-        rendering = Rendering(photo, on_progress, on_accepted)
+        rendering = Rendering(photo, nonce, on_progress, on_accepted)
         try:
             with as_mesh_errors():
                 await rendering.run(self._stub.Render(metadata=self._metadata()), start)
         except MeshError as error:
-            return await self._after_a_break(rendering, nonce, error, reconnect)
-        return _result(rendering, nonce)
+            return await self._after_a_break(rendering, error, reconnect)
+        return _result(rendering)
 
     async def collect(self, photo_id: str, resume_token: str) -> Result:
         """The parked picture, once. Unavailable(NOT_PARKED_YET) while it is being made."""
@@ -108,7 +109,8 @@ class MayflyClient:
         """Waits for the parked picture for as long as the lease lasts. NotFound when there is none."""
         while True:
             try:
-                return await self.collect(lease.photo_id, lease.resume_token)
+                collected = await self.collect(lease.photo_id, lease.resume_token)
+                return replace(collected, nonce=lease.nonce)
             except Unavailable as error:
                 delay = error.retry_after or _RETRY_SECONDS
                 if (lease.expire_time - datetime.now(UTC)).total_seconds() <= delay:
@@ -145,16 +147,16 @@ class MayflyClient:
         bundle: bytes = (await self._unary("GetReceipt", request)).receipt.bundle
         return bundle
 
-    async def _after_a_break(self, rendering: Rendering, nonce: bytes, error: MeshError, reconnect: bool) -> Result:
+    async def _after_a_break(self, rendering: Rendering, error: MeshError, reconnect: bool) -> Result:
         if rendering.picture is not None:
-            return _result(rendering, nonce)  # it is whole, and must not be lost for want of a receipt
+            return _result(rendering)  # it is whole, and must not be lost for want of a receipt
         if rendering.lease is None or not rendering.sealed or not reconnect or not connection_broke(error):
             raise error
         try:
             collected = await self.collect_when_parked(rendering.lease)
         except NotFound:
             raise error from None  # the mesh had revoked it: what went wrong first is what there is to say
-        return Result(collected.photo_id, collected.picture, collected.receipt, rendering.scrubbed, nonce)
+        return replace(collected, scrubbed=rendering.scrubbed)
 
     async def _unary(self, method: str, request: Any) -> Any:
         with as_mesh_errors():
@@ -178,9 +180,11 @@ def _take(arrival: Arrival, response: gateway_pb2.CollectResponse) -> bytes | No
     return None
 
 
-def _result(rendering: Rendering, nonce: bytes) -> Result:
+def _result(rendering: Rendering) -> Result:
     assert rendering.lease is not None, "a picture only ever follows a lease"
-    return Result(rendering.lease.photo_id, _whole(rendering.picture), rendering.receipt, rendering.scrubbed, nonce)
+    return Result(
+        rendering.lease.photo_id, _whole(rendering.picture), rendering.receipt, rendering.scrubbed, rendering.nonce
+    )
 
 
 def _whole(picture: Picture | None) -> Picture:

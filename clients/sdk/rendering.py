@@ -26,8 +26,13 @@ class Rendering:
     """What has come of one stream so far; it stays readable after the stream broke."""
 
     def __init__(
-        self, photo: Photo, on_progress: Callable[[Progress], None], on_accepted: Callable[[Lease], None]
+        self,
+        photo: Photo,
+        nonce: bytes,
+        on_progress: Callable[[Progress], None],
+        on_accepted: Callable[[Lease], None],
     ) -> None:
+        self.nonce = nonce
         self._photo = photo
         self._on_progress = on_progress
         self._on_accepted = on_accepted
@@ -96,7 +101,7 @@ class Rendering:
 
     def _accept(self, accepted: gateway_pb2.Accepted) -> None:
         expire_time = accepted.expire_time.ToDatetime(tzinfo=UTC)
-        self.lease = Lease(accepted.photo_id, expire_time, accepted.resume_token)
+        self.lease = Lease(accepted.photo_id, expire_time, accepted.resume_token, self.nonce)
         self._on_accepted(self.lease)
 
     async def _send_photo(self, call: RenderCall, limit: int) -> None:

@@ -23,11 +23,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The mesh's permission to hold the photo. resume_token: opens the parked picture; keep it secret."""
+    """The mesh's permission to hold the photo. resume_token: opens the parked picture; keep it secret.
+
+    nonce: shows whose receipt it will be; empty if that is not known any more.
+    """
 
     photo_id: str
     expire_time: datetime
     resume_token: str
+    nonce: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Result:
     receipt:   the receipt bundle, JSON; None when the connection broke after the picture had arrived. `get_receipt`
                has it once the lease has ended.
     scrubbed:  None for a collected picture.
-    nonce:     32 bytes that show whose receipt it is; empty for a collected picture, whose caller kept them.
+    nonce:     32 bytes that show whose receipt it is; empty after `collect`, whose caller has them.
     """
 
     photo_id: str

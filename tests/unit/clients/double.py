@@ -32,6 +32,8 @@ class PhotoService(gateway_pb2_grpc.PhotoServiceServicer):
         self.claimed_size: int | None = None  # what the picture's seal says; None: the truth
         self.not_parked_yet = 0  # how many times Collect says so
         self.max_chunk_bytes = 1 << 20
+        self.hold_upload = False  # take no more than a chunk until the client gives up
+        self.upload_held = asyncio.Event()
         self.start = pb.RenderStart()
         self.photo = bytearray()
         self.chunk_sizes: list[int] = []
@@ -109,6 +111,9 @@ class PhotoService(gateway_pb2_grpc.PhotoServiceServicer):
                 return
             self.photo += request.chunk
             self.chunk_sizes.append(len(request.chunk))
+            if self.hold_upload:
+                self.upload_held.set()
+                await self.upload_ended.wait()
             await self._maybe_break("chunk", context)
             if self.refuse_chunk is not None:
                 await abort(context, self.refuse_chunk)

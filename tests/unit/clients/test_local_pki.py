@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.verification import PolicyBuilder, Store
+
+from clients.local.authority import LEAF_LIFETIME, utc_now
+from clients.local.pki import IDENTITIES, PUBLIC, TRUST_DOMAIN, Pki
+from clients.local.sign_in import AUDIENCE, ISSUER, SignIn
+from mesh.errors import ConfigError
+from mesh.identity import Identity, spiffe_uris, tls_name
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = utc_now()
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def _certificate(pki: Pki, name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pki.certificate(name).read_bytes())
+
+
+def test_each_service_gets_an_identity_that_the_mesh_takes(tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "pki")
+    assert set(pki.ensure()) == {"ca", PUBLIC, *IDENTITIES}
+    for name in IDENTITIES:
+        Identity.load(cert=pki.certificate(name), key=pki.key(name), ca=pki.ca, trust_domain=TRUST_DOMAIN, service=name)
+        usage = _certificate(pki, name).extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        assert set(usage) == {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
+
+
+@pytest.mark.parametrize("dns", ["localhost", tls_name("render")])
+def test_a_path_validator_accepts_the_chain(tmp_path: Path, dns: str) -> None:
+    pki = Pki(tmp_path)
+    pki.ensure()
+    store = Store([_certificate(pki, "ca")])
+    PolicyBuilder().store(store).build_server_verifier(x509.DNSName(dns)).verify(_certificate(pki, "render"), [])
+
+
+def test_the_public_face_opens_no_door_inside(tmp_path: Path) -> None:
+    pki = Pki(tmp_path)
+    pki.ensure()
+    assert spiffe_uris(_certificate(pki, PUBLIC)) == []
+    assert spiffe_uris(_certificate(pki, "gateway")) == ["spiffe://mayfly.local/gateway"]
+
+
+def test_the_ca_signs_leaves_only(tmp_path: Path) -> None:
+    pki = Pki(tmp_path)
+    pki.ensure()
+    constraints = _certificate(pki, "ca").extensions.get_extension_for_class(x509.BasicConstraints)
+    assert constraints.critical and constraints.value.ca and constraints.value.path_length == 0
+
+
+def test_keys_are_for_their_owner_only(tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "pki")
+    pki.ensure()
+    assert (tmp_path / "pki").stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "pki").iterdir()} == {0o600}
+
+
+def test_a_second_look_changes_nothing(tmp_path: Path) -> None:
+    pki = Pki(tmp_path)
+    pki.ensure()
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert pki.ensure() == []
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_leaves_are_renewed_a_day_before_they_end_and_the_ca_is_not(tmp_path: Path) -> None:
+    clock = Clock()
+    pki = Pki(tmp_path, clock)
+    pki.ensure()
+    clock.now += LEAF_LIFETIME - timedelta(days=1, minutes=1)
+    assert pki.ensure() == []
+    clock.now += timedelta(minutes=2)
+    assert set(pki.ensure()) == {PUBLIC, *IDENTITIES}
+    assert pki.ensure() == []
+
+
+def test_a_ca_that_would_end_before_its_leaves_is_replaced_with_all_of_them(tmp_path: Path) -> None:
+    clock = Clock()
+    pki = Pki(tmp_path, clock)
+    pki.ensure()
+    clock.now += timedelta(days=83)
+    assert set(pki.ensure()) == {"ca", PUBLIC, *IDENTITIES}
+
+
+@pytest.mark.parametrize("damage", [b"", b"not PEM", None])
+def test_a_damaged_or_missing_file_is_replaced(tmp_path: Path, damage: bytes | None) -> None:
+    pki = Pki(tmp_path)
+    pki.ensure()
+    if damage is None:
+        pki.key("render").unlink()
+    else:
+        pki.certificate("render").write_bytes(damage)
+    assert pki.ensure() == ["render"]
+
+
+def test_tokens_are_the_gateways_kind(tmp_path: Path) -> None:
+    sign_in = SignIn(tmp_path)
+    sign_in.ensure()
+    claims = jwt.decode(
+        sign_in.token("somebody", 60), sign_in.public_key.read_text(), ["EdDSA"], audience=AUDIENCE, issuer=ISSUER
+    )
+    assert claims["sub"] == "somebody" and claims["exp"] - claims["iat"] == 60
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 3601])
+def test_tokens_are_short_lived(tmp_path: Path, seconds: int) -> None:
+    sign_in = SignIn(tmp_path)
+    sign_in.ensure()
+    with pytest.raises(ConfigError):
+        sign_in.token("somebody", seconds)
+
+
+def test_the_sign_in_key_stays(tmp_path: Path) -> None:
+    SignIn(tmp_path).ensure()
+    before = SignIn(tmp_path).public_key.read_bytes()
+    SignIn(tmp_path).ensure()
+    assert SignIn(tmp_path).public_key.read_bytes() == before
