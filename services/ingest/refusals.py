@@ -28,35 +28,37 @@ class Reason(StrEnum):
 
 
 def empty() -> Invalid:
-    return Invalid(Reason.EMPTY_PHOTO, "the photo is empty; send the file's bytes", field="photo")
+    return Invalid(Reason.EMPTY_PHOTO, "The photo is empty; send the file's bytes.", field="photo")
 
 
 def unsupported(kind: str) -> Invalid:
     """``kind`` is one of sniff's own names with its article ("a PDF"), never text from the file."""
-    return Invalid(Reason.UNSUPPORTED_FORMAT, f"this is {kind}; send a JPEG, PNG or WebP", field="photo.format")
+    return Invalid(Reason.UNSUPPORTED_FORMAT, f"This is {kind}; send a JPEG, PNG or WebP.", field="photo.format")
 
 
 def unsupported_coding(what: str) -> Invalid:
     return Invalid(
-        Reason.UNSUPPORTED_CODING, f"{what}; save the photo as an ordinary JPEG or PNG", field="photo.coding"
+        Reason.UNSUPPORTED_CODING, f"{what}; save the photo as an ordinary JPEG or PNG.", field="photo.coding"
     )
 
 
 def truncated() -> Invalid:
-    return Invalid(Reason.TRUNCATED_PHOTO, "the photo ends before its picture does; send the whole file", field="photo")
+    return Invalid(
+        Reason.TRUNCATED_PHOTO, "The photo ends before its picture does; send the whole file.", field="photo"
+    )
 
 
 def malformed(what: str) -> Invalid:
     """``what`` names the broken part of the format ("its Huffman table"); constants of this package only."""
     return Invalid(
-        Reason.MALFORMED_PHOTO, f"the photo is damaged ({what}); export it again and send that", field="photo"
+        Reason.MALFORMED_PHOTO, f"The photo is damaged ({what}); export it again and send that.", field="photo"
     )
 
 
 def too_large(limit: int) -> Invalid:
     return Invalid(
         Reason.PHOTO_TOO_LARGE,
-        f"the photo is larger than {limit} bytes; send a smaller one",
+        f"The photo is larger than {limit} bytes; send a smaller one.",
         field="photo.bytes",
         limit=limit,
     )
@@ -65,7 +67,7 @@ def too_large(limit: int) -> Invalid:
 def dimension_too_large(limit: int) -> Invalid:
     return Invalid(
         Reason.DIMENSION_TOO_LARGE,
-        f"the photo is wider or higher than {limit} pixels; send a smaller one",
+        f"The photo is wider or higher than {limit} pixels; send a smaller one.",
         field="photo.dimension",
         limit=limit,
     )
@@ -74,7 +76,7 @@ def dimension_too_large(limit: int) -> Invalid:
 def too_many_pixels(limit: int) -> Invalid:
     return Invalid(
         Reason.TOO_MANY_PIXELS,
-        f"the photo has more than {limit} pixels; send a smaller one",
+        f"The photo has more than {limit} pixels; send a smaller one.",
         field="photo.pixels",
         limit=limit,
     )
@@ -83,7 +85,7 @@ def too_many_pixels(limit: int) -> Invalid:
 def too_many_segments(limit: int) -> Invalid:
     return Invalid(
         Reason.TOO_MANY_SEGMENTS,
-        f"the photo's file has more than {limit} parts; export it again and send that",
+        f"The photo's file has more than {limit} parts; export it again and send that.",
         field="photo.segments",
         limit=limit,
     )
@@ -92,7 +94,7 @@ def too_many_segments(limit: int) -> Invalid:
 def too_many_scans(limit: int) -> Invalid:
     return Invalid(
         Reason.TOO_MANY_SCANS,
-        f"the photo is stored in more than {limit} scans; save it as an ordinary JPEG",
+        f"The photo is stored in more than {limit} scans; save it as an ordinary JPEG.",
         field="photo.scans",
         limit=limit,
     )
@@ -101,7 +103,7 @@ def too_many_scans(limit: int) -> Invalid:
 def too_many_frames(limit: int) -> Invalid:
     return Invalid(
         Reason.TOO_MANY_FRAMES,
-        f"the animation has more than {limit} frames; send a still photo",
+        f"The animation has more than {limit} frames; send a still photo.",
         field="photo.frames",
         limit=limit,
     )

@@ -61,7 +61,7 @@ class Jpeg:
         if marker == m.SOI:
             raise refusals.malformed("a second picture inside it")
         if marker in m.SOF_OTHER:
-            raise refusals.unsupported_coding("this JPEG is of the lossless or hierarchical kind")
+            raise refusals.unsupported_coding("This JPEG is of the lossless or hierarchical kind")
         size = yield from self._size()
         if marker in m.APP or marker == m.COM:
             yield from self._apps.remove(marker, size)

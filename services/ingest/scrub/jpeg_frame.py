@@ -52,12 +52,12 @@ def parse_frame(marker: int, payload: bytes) -> Frame:
     if len(payload) < 6 or len(payload) != 6 + 3 * payload[5]:
         raise refusals.malformed("its frame header's length")
     if payload[0] != 8:
-        raise refusals.unsupported_coding("this JPEG has more than 8 bits per sample")
+        raise refusals.unsupported_coding("This JPEG has more than 8 bits per sample")
     height, width = int.from_bytes(payload[1:3]), int.from_bytes(payload[3:5])
     if height == 0:
-        raise refusals.unsupported_coding("this JPEG states its height only after the picture")
+        raise refusals.unsupported_coding("This JPEG states its height only after the picture")
     if payload[5] not in (1, 3, 4):
-        raise refusals.unsupported_coding("this JPEG has an unusual number of colour components")
+        raise refusals.unsupported_coding("This JPEG has an unusual number of colour components")
     components = tuple(
         Component(payload[i], payload[i + 1] >> 4, payload[i + 1] & 15, payload[i + 2])
         for i in range(6, len(payload), 3)

@@ -62,7 +62,7 @@ class Png:
         yield from self._source.skip(len(SIGNATURE))
         kind, size, _ = yield from self._chunk()
         if kind == b"CgBI":
-            raise refusals.unsupported_coding("this PNG is in Apple's private variant")
+            raise refusals.unsupported_coding("This PNG is in Apple's private variant")
         if kind != b"IHDR" or size != 13:
             raise refusals.malformed("its header")
         data = yield from self._checked(kind, size)

@@ -134,7 +134,7 @@ class Webp:
         place = yield from self._source.read(16)
         x, y, width, height = (int.from_bytes(place[i : i + 3], "little") for i in (0, 3, 6, 9))
         if (x, y) != (0, 0) or (width + 1, height + 1) != self._canvas:
-            raise refusals.unsupported_coding("this animation's first frame doesn't fill the picture")
+            raise refusals.unsupported_coding("This animation's first frame doesn't fill the picture")
         self._frames += 1
         self._ledger.remove(Removed.ANIMATION, 24)
         yield from self._draw(end, inside_frame=True)

@@ -52,7 +52,7 @@ def test_refused_by_name(head: bytes, name: str) -> None:
     for data in (head, head + bytes(100)):
         refused = refusal(data)
         assert (refused.reason, refused.field) == ("UNSUPPORTED_FORMAT", "photo.format")
-        assert refused.message == f"this is {name}; send a JPEG, PNG or WebP"
+        assert refused.message == f"This is {name}; send a JPEG, PNG or WebP."
         assert refusal(data, size=1).message == refused.message
 
 
