@@ -52,6 +52,12 @@ def check_panels(prometheus_url: str) -> list[str]:
     return faults
 
 
+def firing(prometheus_url: str) -> set[str]:
+    """The names of the alerts that fire now."""
+    alerts = get(prometheus_url, "/api/v1/alerts")["alerts"]
+    return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+
+
 def get(prometheus_url: str, path: str, **parameters: str) -> Any:
     """What Prometheus's HTTP API answers. Raises urllib.error.HTTPError."""
     query = urllib.parse.urlencode(parameters)

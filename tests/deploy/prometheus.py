@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -23,6 +22,7 @@ class PrometheusServer:
     """A context manager. Skips the test where Prometheus is not installed.
 
     targets: job -> HOST:PORT of its ops port. every: seconds between scrapes, and between evaluations of the rules.
+    Rules are written for a look every 5 s, so the time for which an alert waits shrinks with it; windows stay.
     """
 
     def __init__(self, folder: Path, targets: Mapping[str, str], every: float = 0.5) -> None:
@@ -32,12 +32,16 @@ class PrometheusServer:
         self._port = _free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         config = read_yaml(DEPLOY / "prometheus/prometheus.yml")
+        deployed = _seconds(config["global"]["evaluation_interval"])
         interval = f"{round(every * 1000)}ms"
         config["global"] = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
         for scrape in config["scrape_configs"]:
             scrape["static_configs"] = [{"targets": [targets[scrape["job_name"]]]}]
         (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
-        shutil.copy(DEPLOY / "prometheus/rules.yml", folder)
+        rules = read_yaml(DEPLOY / "prometheus/rules.yml")
+        for rule in [rule for group in rules["groups"] for rule in group["rules"] if "for" in rule]:
+            rule["for"] = f"{round(_seconds(rule['for']) * every / deployed * 1000)}ms"
+        (folder / "rules.yml").write_text(json.dumps(rules))
 
     def __enter__(self) -> PrometheusServer:
         arguments = [
@@ -68,6 +72,11 @@ class PrometheusServer:
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError):
             return False
+
+
+def _seconds(duration: str) -> float:
+    """Of "15s" or "1m"."""
+    return float(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
 
 
 def _free_port() -> int:

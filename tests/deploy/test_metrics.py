@@ -13,7 +13,7 @@ from prometheus_client import generate_latest
 from mesh.testing.wait import eventually
 from tests.deploy.exporter import Mesh, exporting
 from tests.deploy.metric_names import PENDING, asked_for, declarations, declared
-from tests.deploy.panels import check_panels, get, panels, queries
+from tests.deploy.panels import check_panels, firing, get, panels, queries
 from tests.deploy.programs import program, run
 from tests.deploy.prometheus import PrometheusServer
 
@@ -65,12 +65,12 @@ async def test_a_real_prometheus_fills_every_panel_and_fires_and_clears(tmp_path
                 await eventually(lambda: not check_panels(prometheus.url), within=30, every=0.5)
             assert check_panels(prometheus.url) == []
             assert list(_failing_rules(prometheus.url)) == []
-            assert _firing(prometheus.url) == set()
+            assert firing(prometheus.url) == set()
 
             mesh.core.attestation.keys_without_ttl = 3
-            await eventually(lambda: _firing(prometheus.url) == {"MayflyKeyWithoutTtl"}, within=20, every=0.2)
+            await eventually(lambda: firing(prometheus.url) == {"MayflyKeyWithoutTtl"}, within=20, every=0.2)
             mesh.core.attestation.keys_without_ttl = 0
-            await eventually(lambda: _firing(prometheus.url) == set(), within=20, every=0.2)
+            await eventually(lambda: firing(prometheus.url) == set(), within=20, every=0.2)
 
 
 async def test_a_panel_that_asks_for_nothing_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,10 +88,6 @@ def test_what_is_exported_is_lint_free(tmp_path: Path) -> None:
         (tmp_path / service).write_bytes(generate_latest(metrics.registry))
         result = run("sh", "-c", f'"{promtool}" check metrics < "{tmp_path / service}"')
         assert result.returncode == 0, f"{service}: {result.stdout}"
-
-
-def _firing(url: str) -> set[str]:
-    return {a["labels"]["alertname"] for a in get(url, "/api/v1/alerts")["alerts"] if a["state"] == "firing"}
 
 
 def _failing_rules(url: str) -> Iterator[str]:
