@@ -305,3 +305,18 @@ def test_keys_of_other_shapes_are_not_ours() -> None:
         assert keys.is_ours(key.encode()), key
     for key in ["lease:x", "photo:1", "lease:{00}:" + "g" * 32, k.lease + "x", "owner:Bob", ""]:
         assert not keys.is_ours(key.encode()), key
+
+
+async def test_without_anybody_to_delete_them_a_leases_keys_are_gone_within_two_seconds(
+    registry: Registry, admin: Any
+) -> None:
+    grant = a_grant(now=NOW, ttl=0.2)
+    id_ = grant.photo_id
+    await registry.count(OWNER, "2026-11-23", 10)
+    await registry.grant(grant)
+    await registry.custody([Report(id_, H, "H", 64)])
+    await registry.park_begin(id_, NOW, [H])
+    await registry.park_segment(id_, NOW, 0, 100, b"one")
+    await registry.park_seal(id_, NOW, 1)
+    await registry.decide(id_, Outcome.REVOKED, "requested", NOW)
+    await eventually(lambda: [k.split(b":")[0] for k in admin.scan_iter()] == [b"quota"], within=2.2)
