@@ -28,9 +28,9 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     # From raw bytes: an Image that came out of a file would carry that file's `info` into the save.
     image = Image.frombytes("RGB", (width, height), pixels.tobytes())
     quality = params.quality
-    while True:
+    while True:  # without `optimize`: Pillow gives that mode one buffer, which a busy picture overruns
         out = io.BytesIO()
-        image.save(out, "JPEG", quality=quality, optimize=True, subsampling="4:2:0" if quality < 90 else "4:4:4")
+        image.save(out, "JPEG", quality=quality, subsampling="4:2:0" if quality < 90 else "4:4:4")
         if out.tell() <= MAX_BYTES or quality <= LOWEST:
             break
         quality -= 3

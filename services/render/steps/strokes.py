@@ -91,6 +91,8 @@ def _level(
         keep &= where[rows, columns] > rng.random(len(places))
     rows, columns = rows[keep], columns[keep]
     count = len(rows)
+    if count == 0:
+        return
     ink = goal[rows, columns] * (1 + rng.normal(0, 0.035, (count, 1))) + rng.normal(0, 0.010, (count, 3))
     ink = np.clip(ink * 255, 0, 255).astype(np.uint8)
     length = brush * rng.uniform(1.6, 3.6, count) / 2

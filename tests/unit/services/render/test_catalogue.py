@@ -1,0 +1,151 @@
+"""The catalogue: what is served, and that a broken file stops the start with its name and the field."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mesh.errors import ConfigError, Invalid
+from services.render import fonts, recipe
+from services.render.catalogue import BUILTIN, LOCALES, Catalogue
+
+BUILT = Catalogue.load()
+
+
+def test_there_are_enough_scenes_of_each_kind() -> None:
+    kinds = Counter(scene.kind for scene in BUILT.scenes())
+    assert kinds["milestone"] >= 4
+    assert kinds["portrait"] >= 2
+    assert kinds["enhance"] >= 2
+
+
+def test_every_scene_is_complete_and_localized() -> None:
+    for scene in BUILT.scenes():
+        names = [step.name for step in scene.recipe]
+        assert names[:2] == ["decode", "orient"]
+        assert names[-1] == "encode"
+        assert set(names) <= set(recipe.STEPS)
+        assert set(scene.title) == set(LOCALES)
+        assert bool(scene.captions) == (scene.kind == "milestone")
+        for texts in scene.captions.values():
+            assert set(texts) == set(LOCALES)
+
+
+def test_unknown_scene_and_caption_are_refused() -> None:
+    with pytest.raises(Invalid) as scene:
+        BUILT.get("six_months_but_different")
+    assert (scene.value.reason, scene.value.field) == ("UNKNOWN_SCENE", "scene_id")
+    moon = BUILT.get("moonlit_hills")
+    with pytest.raises(Invalid) as caption:
+        moon.caption("happy birthday Anna", "en")
+    assert (caption.value.reason, caption.value.field) == ("UNKNOWN_CAPTION", "caption_id")
+    assert "Anna" not in str(caption.value)
+    with pytest.raises(Invalid):
+        BUILT.get("soft_background").caption("six_months", "en")
+
+
+@pytest.mark.parametrize(
+    ("caption", "locale", "text"),
+    [
+        ("", "", "six months"),
+        ("six_months", "fr-CA", "six mois"),
+        ("two_months", "de_AT", "zwei Monate"),
+        ("first_tooth", "ES", "primer diente"),
+        ("newborn", "ja", "hello, world"),
+    ],
+)
+def test_a_caption_comes_in_the_callers_language_or_english(caption: str, locale: str, text: str) -> None:
+    assert BUILT.get("moonlit_hills").caption(caption, locale) == text
+
+
+def test_every_typeface_has_every_letter_of_every_caption() -> None:
+    letters = {letter for scene in BUILT.scenes() for texts in scene.captions.values() for text in texts.values()
+               for letter in text + text.upper()} - {" "}  # fmt: skip
+    assert {"ñ", "ü", "é"} <= letters
+    for name in fonts.FACES:
+        face = fonts.face(name, 40)
+        missing = bytes(face.getmask("\U0010fffd"))
+        assert not [letter for letter in letters if bytes(face.getmask(letter)) == missing], name
+
+
+GOOD = """
+kind = "enhance"
+cost = "light"
+min_side = 64
+[title]
+en = "A"
+fr = "B"
+es = "C"
+de = "D"
+[[recipe]]
+step = "tone"
+"""
+
+
+def _with(folder: Path, text: str) -> Path:
+    (folder / "odd").mkdir()
+    (folder / "odd" / "scene.toml").write_text(text, encoding="utf-8")
+    shutil.copy(BUILTIN / "captions.toml", folder)
+    return folder
+
+
+def test_a_dropped_in_folder_is_a_scene(tmp_path: Path) -> None:
+    assert Catalogue.load(_with(tmp_path, GOOD)).get("odd").title["de"] == "D"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ('kind = "enhance"', 'kind = "poster"', "kind"),
+        ('cost = "light"', 'cost = "free"', "cost"),
+        ("min_side = 64", "min_side = 0", "min_side"),
+        ("min_side = 64", "min_side = true", "min_side"),
+        ("min_side = 64", "min_side = 64\nprompt = 'a baby'", "prompt"),
+        ('de = "D"', "", "title"),
+        ('de = "D"', "de = 4", "title.de"),
+        ("min_side = 64", 'min_side = 64\ncaptions = ["six_months"]', "captions"),
+        ('kind = "enhance"', 'kind = "milestone"', "captions"),
+        ('kind = "enhance"', 'kind = "milestone"\ncaptions = ["six_months", "mine"]', "captions[1]"),
+        ('step = "tone"', 'step = "polish"', "recipe[0].step"),
+        ('step = "tone"', 'step = "decode"', "recipe[0].step"),
+        ('step = "tone"', 'step = "tone"\nwarmth = 3', "recipe[0].warmth"),
+        ('step = "tone"', 'step = "tone"\nwarm = 0.1', "recipe[0].warm"),
+        ('step = "tone"', 'step = "tone"\nwarmth = "much"', "recipe[0].warmth"),
+        ('step = "tone"', 'step = "backdrop"\nlight_color = "red"', "recipe[0].light_color"),
+        ('step = "tone"', 'step = "backdrop"\nlight = [1]', "recipe[0].light"),
+        ('step = "tone"', 'step = "backdrop"\nstyle = { 26 = 1 }', "recipe[0].style"),
+        ('step = "tone"', 'step = "backdrop"\n[[recipe.back]]\nlayer = "sea"', "recipe[0].back[0].layer"),
+        (
+            'step = "tone"',
+            'step = "backdrop"\n[[recipe.back]]\nlayer = "sky"\ncolors = [[0, "#000000"]]',
+            "recipe[0].back[0].colors",
+        ),
+        (
+            'step = "tone"',
+            'step = "backdrop"\n[[recipe.front]]\nlayer = "balloons"\nplaces = [[0, 0, 9]]',
+            "recipe[0].front[0].places[0]",
+        ),
+        ('[[recipe]]\nstep = "tone"', "", "recipe"),
+    ],
+)
+def test_a_broken_scene_names_file_and_field(tmp_path: Path, old: str, new: str, field: str) -> None:
+    assert old in GOOD
+    folder = _with(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(ConfigError) as error:
+        Catalogue.load(folder)
+    assert f"{Path('odd') / 'scene.toml'}: {field}: " in str(error.value)
+
+
+def test_what_is_no_toml_names_its_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"odd.scene\.toml"):
+        Catalogue.load(_with(tmp_path, "kind = "))
+
+
+def test_broken_words_name_file_and_field(tmp_path: Path) -> None:
+    folder = _with(tmp_path, GOOD)
+    (folder / "captions.toml").write_text('[six_months]\nen = "six months"\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"captions\.toml: six_months: "):
+        Catalogue.load(folder)
