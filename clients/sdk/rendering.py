@@ -13,9 +13,9 @@ import grpc
 from clients.sdk.arrival import Arrival
 from clients.sdk.results import Lease, Picture, Progress, Scrubbed
 from clients.sdk.source import Photo, chunks, known_size
-from clients.sdk.writing import write
 from mayfly.gateway.v1 import gateway_pb2
 from mayfly.photo.v1 import photo_pb2
+from mesh import streams
 from mesh.errors import Aborted
 
 RenderCall = Any  # grpc.aio.StreamStreamCall; its stubs disagree with the class about what read() returns
@@ -50,7 +50,7 @@ class Rendering:
     async def run(self, call: RenderCall, start: gateway_pb2.RenderStart) -> None:
         """Until the receipt. Raises grpc.RpcError, Aborted, or whatever reading the photo raises."""
         try:
-            await write(call, gateway_pb2.RenderRequest(start=start))
+            await _write(call, gateway_pb2.RenderRequest(start=start))
             while self.receipt is None:
                 response = await self._next(call)
                 await self._take(call, response)
@@ -93,7 +93,7 @@ class Rendering:
                 self._on_progress(Progress("downloading", "", self._arrival.fraction))
             case "seal":
                 self._arrival.seal(response.seal)
-                await write(call, gateway_pb2.RenderRequest(delivered=gateway_pb2.Delivered()))
+                await _write(call, gateway_pb2.RenderRequest(delivered=gateway_pb2.Delivered()))
                 with contextlib.suppress(asyncio.InvalidStateError, grpc.RpcError):
                     await call.done_writing()
             case "receipt":
@@ -108,9 +108,18 @@ class Rendering:
         """Chunks, then the seal. Each write returns when flow control has room: that is the back-pressure."""
         total, sent = known_size(self._photo), 0
         async for chunk in chunks(self._photo, limit):
-            if not await write(call, gateway_pb2.RenderRequest(chunk=chunk)):
+            if not await _write(call, gateway_pb2.RenderRequest(chunk=chunk)):
                 return
             sent += len(chunk)
             self._on_progress(Progress("uploading", "", min(1.0, sent / total) if total else None))
         seal = photo_pb2.PhotoSeal(byte_count=sent)
-        self.sealed = await write(call, gateway_pb2.RenderRequest(seal=seal))
+        self.sealed = await _write(call, gateway_pb2.RenderRequest(seal=seal))
+
+
+async def _write(call: RenderCall, message: gateway_pb2.RenderRequest) -> bool:
+    """Returns when flow control has room. False when the call is over; its reader learns why."""
+    try:
+        await streams.write(call, message.SerializeToString())
+    except (grpc.RpcError, asyncio.InvalidStateError):
+        return False
+    return True
