@@ -1,0 +1,116 @@
+"""Starting, watching and ending the processes of one mesh. What was started is written down before anything else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+
+from clients.local import environment, ops
+from clients.local.environment import Addresses, Redis
+from clients.local.failures import StartFailed, explain
+from clients.local.processes import end, spawn, started_at
+from clients.local.state import MeshRecord, ProcessRecord, StateFolder
+from clients.local.valkey import USERNAME, Valkey
+
+VALKEY = "valkey"
+_START_SECONDS = 60.0  # a cold start of the engine on a busy machine
+_POLL = 0.03
+_BEYOND_DRAIN = 5.0  # seconds that a service has to end after its drain, before it is killed
+
+
+class Launcher:
+    """record: what runs, or should; the same as in mesh.json."""
+
+    def __init__(self, state: StateFolder, overrides: Mapping[str, Mapping[str, str]]) -> None:
+        self._state = state
+        self._overrides = overrides
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self.record = state.read() or MeshRecord()
+        self.valkey = Valkey(state, self.record.valkey_socket)
+
+    def reload(self) -> None:
+        """Somebody else may have started or stopped it since."""
+        self.record = self._state.read() or MeshRecord()
+        self.valkey = Valkey(self._state, self.record.valkey_socket)
+
+    def prepare_valkey(self) -> None:
+        """A new server, with a password of its own."""
+        self.valkey = Valkey(self._state)
+        self.valkey.prepare()
+        self.record.valkey_socket = self.valkey.socket
+
+    def launch(self, name: str, places: Mapping[str, Addresses]) -> None:
+        """Starts one process. places: where every service listens, this one included."""
+        child = self.valkey.spawn() if name == VALKEY else self._spawn_service(name, places)
+        self._children[name] = child
+        place = places.get(name, Addresses("", ""))
+        # A child that is gone already has no start time; whoever waits for it explains it.
+        self.record.processes[name] = ProcessRecord(child.pid, started_at(child.pid) or "", place.grpc, place.ops)
+        self._state.write(self.record)
+
+    def await_ready(self, name: str) -> None:
+        """Raises StartFailed, with the line of whoever is to blame."""
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._is_ready(name):
+            code = self._children[name].poll()
+            if code is not None or time.monotonic() > deadline:
+                raise self._explain(name, code)
+            time.sleep(_POLL)
+
+    def end(self, name: str) -> bool:
+        """SIGTERM, and SIGKILL once its drain is long over. True if it ended by itself."""
+        gently = end(self.record.processes[name], self._patience(name))
+        self.reap(name)
+        return gently
+
+    def end_all(self) -> list[str]:
+        """Everything, last started first; then nothing is written down any more. Returns who had to be killed."""
+        killed = [name for name in reversed(self.record.processes) if not self.end(name)]
+        Valkey(self._state, self.record.valkey_socket).clean()
+        self.record = MeshRecord()
+        self._state.clear()
+        return killed
+
+    def reap(self, name: str) -> None:
+        """Lets the kernel forget a child that is gone."""
+        child = self._children.pop(name, None)
+        if child is not None:
+            child.poll()
+
+    def _spawn_service(self, name: str, places: Mapping[str, Addresses]) -> subprocess.Popen[bytes]:
+        own = bool(self.valkey.socket)
+        env = environment.build(
+            name,
+            state=self._state,
+            addresses=places,
+            redis=Redis(self.valkey.url, USERNAME, self.valkey.password_file) if own else Redis(),
+            overrides=self._overrides.get(name, {}),
+        )
+        # -P: a folder called "mesh" where the person stands must not be imported instead of ours.
+        argv = [sys.executable, "-P", "-m", f"services.{name}"]
+        return spawn(argv, env=env, cwd=self._state.root, log=self._state.service_logs / f"{name}.log")
+
+    def _is_ready(self, name: str) -> bool:
+        if name == VALKEY:
+            return self.valkey.answers()
+        return ops.readiness(self.record.processes[name].ops_address).ready
+
+    def _explain(self, name: str, code: int | None) -> StartFailed:
+        """A service waits for its peers; if one of those has died, that is the one to explain."""
+        for other, child in self._children.items():
+            died = child.poll()
+            if died is not None:
+                name, code = other, died
+                break
+        return explain(name, self._state.service_logs / f"{name}.log", code)
+
+    def _patience(self, name: str) -> float:
+        settings = {**os.environ, **self._overrides.get(name, {})}
+        try:
+            drain = float(settings.get("MAYFLY_DRAIN_SECONDS", environment.DRAIN_SECONDS))
+        except ValueError:
+            drain = environment.DRAIN_SECONDS
+        return drain + _BEYOND_DRAIN
