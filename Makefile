@@ -29,7 +29,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY) ## Make two pictures of a real photo and show what became of it (PHOTO=path for your own)
-	@$(BIN)/mayfly demo --out $(OUT) $(PHOTO)
+	@$(BIN)/mayfly demo $(PHOTO) --output $(OUT)
 
 up: $(READY) ## Start the mesh on this machine
 	@$(BIN)/mayfly up
@@ -51,6 +51,7 @@ lint: $(READY) ## Style, types, layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python deploy/grafana/where_are_the_photos.py --check
 
 format: $(READY) ## Rewrite the code in the house's format
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
@@ -60,6 +61,9 @@ protos: $(READY) ## Generate the stubs from protos/
 
 protos-check: $(READY) ## Check that the stubs are what protos/ says
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.protos --check
+
+dashboards: $(READY) ## Generate the Grafana dashboard from its code
+	@$(BIN)/python deploy/grafana/where_are_the_photos.py
 
 scenes: $(READY) ## Draw the contact sheet of all scenes
 	@$(BIN)/python -m services.render.contact_sheet $(PHOTO) -o $(OUT)/scenes.jpg
