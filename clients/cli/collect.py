@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 def collect(
     photo_id: Annotated[str, typer.Argument(help="From the resume file, if it is not given.")] = "",
     *,
-    resume_file: Annotated[Path, typer.Option(help="What `mayfly render --resume-file` wrote.", metavar="FILE")] = Path(
-        "mayfly.resume"
-    ),
-    output: Annotated[Path, typer.Option("-o", "--output", help="The picture's file.")] = Path("picture.jpg"),
+    resume_file: Annotated[Path, typer.Option(help="What `mayfly render --resume-file` wrote.", metavar="FILE")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The picture's file.")],
     receipt: Annotated[Path | None, typer.Option(help="Write the receipt here.", metavar="FILE")] = None,
     as_json: options.Json = False,
     address: options.Address = None,

@@ -31,6 +31,11 @@ class Launcher:
         self.record = state.read() or MeshRecord()
         self.valkey = Valkey(state, self.record.valkey_socket)
 
+    @property
+    def redis_elsewhere(self) -> str:
+        """The URL of a Redis that is not ours; empty when purge is to have an embedded Valkey."""
+        return self._overrides.get("purge", {}).get("MAYFLY_REDIS_URL") or os.environ.get("MAYFLY_REDIS_URL", "")
+
     def reload(self) -> None:
         """Somebody else may have started or stopped it since."""
         self.record = self._state.read() or MeshRecord()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -54,7 +53,7 @@ class LocalMesh:
     @property
     def valkey_client_url(self) -> str:
         """With purge's own credentials; for those who look at what is left."""
-        return self._launcher.valkey.url_with_credentials if self.has_own_valkey else os.environ["MAYFLY_REDIS_URL"]
+        return self._launcher.valkey.url_with_credentials if self.has_own_valkey else self._launcher.redis_elsewhere
 
     @property
     def processes(self) -> dict[str, ProcessRecord]:
@@ -144,7 +143,7 @@ class LocalMesh:
                 raise
 
     def _start_all(self, on_progress: Callable[[str], None]) -> None:
-        if not os.environ.get("MAYFLY_REDIS_URL"):
+        if not self._launcher.redis_elsewhere:
             on_progress(VALKEY)
             self._launcher.prepare_valkey()
             self._launcher.launch(VALKEY, {})

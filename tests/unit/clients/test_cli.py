@@ -132,8 +132,8 @@ async def test_an_error_for_a_program(mayfly: Mayfly, service: PhotoService) -> 
         ("render", "photo.jpg", "-o", "out.jpg"),
         ("render", "photo.jpg", "--scene", "s", "-o", "out.jpg", "--ttl", "0"),
         ("render", "photo.jpg", "--scene", "s", "-o", "out.jpg", "--ca", "nothing.pem"),
-        ("collect", "--resume-file", "nothing"),
-        ("collect", "--resume-file", "photo.jpg"),
+        ("collect", "--resume-file", "nothing", "-o", "out.jpg"),
+        ("collect", "--resume-file", "photo.jpg", "-o", "out.jpg"),
         ("revoke",),
         ("revoke", PHOTO_ID, "--all"),
         ("receipt",),
@@ -176,8 +176,8 @@ async def test_collect_after_a_render_that_failed(mayfly: Mayfly, service: Photo
 async def test_collect_of_another_photo(mayfly: Mayfly) -> None:
     lease = Lease("f" * 32, resume.datetime.now(resume.UTC), RESUME_TOKEN)
     resume.save(mayfly.folder / "resume", lease)
-    assert (await mayfly("collect", PHOTO_ID, "--resume-file", "resume")).code == ExitCode.USAGE
-    assert (await mayfly("collect", "--resume-file", "resume")).code == ExitCode.NOT_FOUND
+    assert (await mayfly("collect", PHOTO_ID, "--resume-file", "resume", "-o", "out.jpg")).code == ExitCode.USAGE
+    assert (await mayfly("collect", "--resume-file", "resume", "-o", "out.jpg")).code == ExitCode.NOT_FOUND
     assert (mayfly.folder / "resume").exists()
 
 
