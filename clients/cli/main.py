@@ -40,6 +40,8 @@ def run(args: Sequence[str]) -> int:
         code = typer.main.get_command(build()).main(list(args), prog_name="mayfly", standalone_mode=False)
         if code == ExitCode.INTERRUPTED:  # Typer turns Ctrl-C into this
             raise KeyboardInterrupt
+    except SystemExit as error:  # whoever reads our output had enough, or the demo was asked to end
+        return error.code if isinstance(error.code, int) else ExitCode.INTERNAL
     except BaseException as error:  # the one place where every failure becomes a line and a status
         return failing.report(error, as_json="--json" in args)
     return code if isinstance(code, int) else 0
