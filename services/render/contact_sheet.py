@@ -66,6 +66,26 @@ def sheet(pictures: Sequence[tuple[Scene, Sequence[Picture]]], columns: int) -> 
     return out
 
 
+def strip(photo: bytes, pictures: Sequence[Picture]) -> Image.Image:
+    """The photo, an arrow, and what became of it: one row, for a README."""
+    high = 460
+    tiles = [Image.open(io.BytesIO(data)).convert("RGB") for data in (photo, *(picture.data for picture in pictures))]
+    tiles = [tile.resize((round(tile.width * high / tile.height), high), Image.Resampling.LANCZOS) for tile in tiles]
+    arrow = 70
+    out = Image.new("RGB", (sum(tile.width + GAP for tile in tiles) + arrow + GAP, high + 2 * GAP), GROUND)
+    draw = ImageDraw.Draw(out)
+    x = GAP
+    for at, tile in enumerate(tiles):
+        out.paste(tile, (x, GAP))
+        x += tile.width + GAP
+        if at == 0:
+            middle = GAP + high // 2
+            draw.line([(x + 4, middle), (x + arrow - 26, middle)], INK, 4)
+            draw.polygon([(x + arrow - 28, middle - 11), (x + arrow - 10, middle), (x + arrow - 28, middle + 11)], INK)
+            x += arrow
+    return out
+
+
 def save(image: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     for quality in range(90, 40, -4):
@@ -81,7 +101,8 @@ def main() -> None:
     parser.add_argument("photos", nargs="*", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--scenes", default="", help="ids with commas between; all when empty")
-    parser.add_argument("--columns", type=int, default=4)
+    parser.add_argument("--strip", action="store_true", help="the first photo and its pictures in one row")
+    parser.add_argument("--columns", type=int, default=6)
     args = parser.parse_args()
     try:
         catalogue = Catalogue.load()
@@ -92,7 +113,8 @@ def main() -> None:
         made = [(scene, [render(engine, scene.id, photo) for photo in photos]) for scene in wanted]
     except (ConfigError, MeshError, OSError) as error:
         parser.exit(78, f"{error}\n")
-    save(sheet(made, args.columns), args.output)
+    drawn = strip(photos[0], [pictures[0] for _, pictures in made]) if args.strip else sheet(made, args.columns)
+    save(drawn, args.output)
     sys.stdout.write(f"{args.output}\n")
 
 

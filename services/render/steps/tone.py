@@ -56,7 +56,8 @@ def _expose(photo: Array, weight: Array | None, params: Params) -> Array:
     if inside.size < 64:
         inside = light.ravel()
     low, high = (float(v) for v in np.percentile(light, (0.4, 99.6)))
-    low, high = min(low, 0.12) * 0.85, max(high, 0.45)
+    # Most of the way to full range, not all: a hazy morning may stay one.
+    low, high = min(low, 0.12) * 0.6, min(1.0, max(high, 0.45) + 0.04)
     photo = clip((photo - low) / max(high - low, 0.05))
     median = float(np.clip((np.median(inside) - low) / max(high - low, 0.05), 0.04, 0.96))
     gamma = np.clip(np.log(params.target) / np.log(median), 0.5, 1.5)
