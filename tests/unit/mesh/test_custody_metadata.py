@@ -1,0 +1,51 @@
+"""How a call names its lease."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh.custody.book import LeaseRef
+from mesh.custody.metadata import EXPIRE_TIME, HOLDER, PHOTO_ID, from_metadata, holder_of, to_metadata
+from mesh.errors import Invalid
+
+ID = "0123456789abcdef0123456789abcdef"
+
+
+def test_there_and_back() -> None:
+    lease = LeaseRef(ID, 1_750_000_000.123)
+    assert from_metadata([("x", "y"), *to_metadata(lease), ("z-bin", b"\0")]) == lease
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        [],
+        [(PHOTO_ID, ID)],
+        [(EXPIRE_TIME, "1")],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, "")],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, "-1")],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, "1.5")],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, "1e9")],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, "0x10")],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, "9" * 400)],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, b"1")],
+        [(PHOTO_ID, ""), (EXPIRE_TIME, "1")],
+        [(PHOTO_ID, ID.upper()), (EXPIRE_TIME, "1")],
+        [(PHOTO_ID, ID + "\n"), (EXPIRE_TIME, "1")],
+        [(PHOTO_ID, ID + "0"), (EXPIRE_TIME, "1")],
+        [(PHOTO_ID, ID[:-1]), (EXPIRE_TIME, "1")],
+        [(PHOTO_ID, ID[:-2] + "٣٣"), (EXPIRE_TIME, "1")],
+        [(PHOTO_ID, "../" + ID[:-3]), (EXPIRE_TIME, "1")],
+        [(PHOTO_ID, ID.encode()), (EXPIRE_TIME, "1")],
+    ],
+)
+def test_refused(metadata: list[tuple[str, str | bytes]] | None) -> None:
+    with pytest.raises(Invalid):
+        from_metadata(metadata)
+
+
+def test_the_holder() -> None:
+    assert holder_of([("a", "b"), (HOLDER, "ingest/ingest-0/00")]) == "ingest/ingest-0/00"
+    assert holder_of([(HOLDER, b"ingest/x")]) == "ingest/x"
+    assert holder_of(None) is None
