@@ -257,8 +257,8 @@ async def test_only_those_who_may_call(purge: Purge) -> None:
         assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
     async with purge.channel("auditor") as channel:
         call = custody_pb2_grpc.CustodyServiceStub(channel).Attend()
-        await call.write(custody_pb2.CustodyReport(hello=custody_pb2.HolderHello(instance="x", epoch="0" * 16)))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.write(custody_pb2.CustodyReport(hello=custody_pb2.HolderHello(instance="x", epoch="0" * 16)))
             await call.read()
         assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
 

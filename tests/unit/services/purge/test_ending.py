@@ -56,7 +56,7 @@ async def test_settle_waits_for_every_holder_and_hands_over_the_receipt(purge: D
     assert keys_without_ttl(admin) == []
     assert (await purge.core.endings.receipt(grant.photo_id)).receipt == receipt
     assert (await purge.core.endings.settle(grant.photo_id, [], "delivered")).receipt == receipt, "asked again"
-    purge.conserved()
+    await purge.conserved()
 
 
 async def test_settle_is_honest_about_holders_that_did_not_release(purge: Desk) -> None:
@@ -148,7 +148,7 @@ async def test_everybody_at_once_makes_one_receipt(purge: Desk) -> None:
         purge.core.endings.expire(grant.photo_id)
     await asyncio.gather(*ends, return_exceptions=True)
     assert purge.receipts().keys() == {g.photo_id for g in grants}
-    purge.conserved()
+    await purge.conserved()
 
 
 async def test_revoking_an_owner_revokes_all_of_its_leases_and_nobody_elses(purge: Desk) -> None:
@@ -354,7 +354,7 @@ async def test_valkey_killed_refuses_grants_and_receipts_come_on_time(own_valkey
         assert stored
         await purge.grant()
         await eventually(lambda: ingest.sequence in [getattr(c, "sequence", 0) for c in ingest.commands])
-        purge.conserved()
+        await purge.conserved()
 
 
 async def test_a_paused_registry_does_not_hold_receipts_up(own_valkey: ValkeyServer, tmp_path: Path) -> None:
@@ -380,7 +380,7 @@ async def test_a_flushed_registry_ends_leases_as_they_are_noticed(purge: Desk, a
     with pytest.raises(NotFound):
         await purge.core.endings.settle(settled.photo_id, [], "delivered")
     assert (await purge.receipt_of(settled.photo_id)).reason == "registry_lost"
-    purge.conserved()
+    await purge.conserved()
 
 
 async def test_a_lease_that_the_registry_did_not_take_ends_at_once(own_valkey: ValkeyServer, tmp_path: Path) -> None:
@@ -393,7 +393,7 @@ async def test_a_lease_that_the_registry_did_not_take_ends_at_once(own_valkey: V
         assert (receipt.outcome, receipt.reason) == ("revoked", "registry_lost")
         await eventually(lambda: remains(admin_of(own_valkey), receipt.photo_id) == [])
         assert keys_without_ttl(admin_of(own_valkey)) == []
-        purge.conserved()
+        await purge.conserved()
 
 
 async def test_a_grant_whose_caller_left_is_ended(purge: Desk) -> None:
@@ -405,7 +405,7 @@ async def test_a_grant_whose_caller_left_is_ended(purge: Desk) -> None:
             await task
         await eventually(lambda count=number + 1: len(purge.receipts()) == count)  # type: ignore[misc]
     assert {r.reason for r in purge.receipts().values()} == {"peer_lost"}
-    purge.conserved()
+    await purge.conserved()
 
 
 # --- restarts ---
@@ -426,7 +426,7 @@ async def test_a_restart_takes_live_leases_up_again(valkey: ValkeyServer, tmp_pa
         logged = await second.core.endings.settle(live.photo_id, [ingest.name], "delivered")
         assert logged.receipt.custody[0].state == "lost"
         assert (await second.receipt_of(short.photo_id)).outcome == "expired"
-        second.conserved()
+        await second.conserved()
 
 
 async def test_a_restart_after_the_registry_was_lost_ends_every_grant(own_valkey: ValkeyServer, tmp_path: Path) -> None:
@@ -438,7 +438,7 @@ async def test_a_restart_after_the_registry_was_lost_ends_every_grant(own_valkey
         for grant in grants:
             receipt = second.receipts()[grant.photo_id]
             assert (receipt.outcome, receipt.reason, receipt.admitted_time) == ("revoked", "registry_lost", None)
-        second.conserved()
+        await second.conserved()
 
 
 async def test_a_restart_carries_out_a_decided_end(valkey: ValkeyServer, tmp_path: Path) -> None:
