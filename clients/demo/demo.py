@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -42,12 +44,13 @@ def run(photo: Path | None, output: Path, state: Path, *, as_json: bool) -> None
         emit(outcome.to_value())
         return
     tables.show(console, outcome)
+    mayfly = _command()
     files = " and ".join(str(item.file) for item in outcome.shown)
     console.print(
         f"\nThe pictures are {files}; the receipts lie beside them. The demo's mesh is stopped.\n"
-        f"Check a receipt yourself: mayfly verify {outcome.shown[0].receipt_file}"
+        f"Check a receipt yourself: {mayfly} verify {outcome.shown[0].receipt_file}"
         f" --key {output / RECEIPTS} --log-key {output / LOG}\n"
-        "Then try your own: make demo PHOTO=path, or `mayfly up` and `mayfly render PHOTO --scene ID -o OUT`.",
+        f"Then try your own: make demo PHOTO=path, or `{mayfly} up` and `{mayfly} render PHOTO --scene ID -o OUT`.",
         soft_wrap=True,
     )
 
@@ -113,6 +116,12 @@ def _make_folder(output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageFailed(f"The folder {output} can't be made: {error.strerror}.") from None
+
+
+def _command() -> str:
+    """How to call the command from here: it lies in an environment that may not be on the PATH."""
+    called = Path(sys.argv[0])
+    return os.path.relpath(called) if called.name == "mayfly" and not shutil.which("mayfly") else "mayfly"
 
 
 def _leave(*_: object) -> NoReturn:
