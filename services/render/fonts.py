@@ -6,7 +6,8 @@ Found by ``find_spec`` rather than imported: the packages' modules only glob the
 from __future__ import annotations
 
 import importlib.util
-from functools import cache
+import io
+from functools import cache, lru_cache
 from pathlib import Path
 
 from PIL import ImageFont
@@ -30,7 +31,18 @@ def path(name: str) -> Path:
     return Path(spec.origin).parent / "files" / file
 
 
-@cache
+def load() -> None:
+    """Read every face now: a missing package stops the start, and no render opens a file."""
+    for name in FACES:
+        _data(name)
+
+
+@lru_cache(maxsize=64)
 def face(name: str, size: int) -> ImageFont.FreeTypeFont:
     """A face at ``size`` px. Holds glyphs only, and captions are ours, so keeping it keeps nothing of a photo."""
-    return ImageFont.truetype(str(path(name)), size)
+    return ImageFont.truetype(io.BytesIO(_data(name)), size)
+
+
+@cache
+def _data(name: str) -> bytes:
+    return path(name).read_bytes()

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from PIL import Image
 
 from mesh.errors import ConfigError
-from services.render import models, recipe
+from services.render import fonts, models, recipe
 from services.render.catalogue import Catalogue
 from services.render.engines.painted import PaintedStore
 from services.render.picture import Cancelled, Job, Picture, Progress
@@ -37,7 +38,9 @@ class OnnxEngine:
         self._tools: Tools | None = None
 
     def start(self) -> None:
-        """Raises ConfigError when a model file is missing or altered."""
+        """Raises ConfigError when a model file is missing or altered, or a font package is."""
+        fonts.load()
+        Image.init()  # Pillow imports its decoders on first use; a process under lockdown should not have to
         networks = OnnxNetworks(models.verify(self._model_dir), models.style_network(), self._threads)
         networks.cut_out(np.zeros((SIDE, SIDE, 3), np.float32))
         networks.stylize(np.zeros((WARM_SIDE, WARM_SIDE, 3), np.float32), (1.0, *([0.0] * 25)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -55,7 +56,12 @@ def test_each_scene_renders_twice_the_same_without_metadata(engine: OnnxEngine, 
     assert shown.shape == (picture.height, picture.width, 3)
     assert max(picture.width, picture.height) <= SIDE
     assert shown.std() > 20, "a picture of nothing"
-    assert _render(engine, a_job).data == picture.data
+    assert engine._tools is not None
+    before = engine._tools
+    engine._tools = replace(before, painted=PaintedStore())  # the world, too, must be painted the same again
+    again = _render(engine, a_job).data
+    engine._tools = before
+    assert again == picture.data
 
 
 def test_a_seed_picks_a_variant(engine: OnnxEngine) -> None:
@@ -104,8 +110,10 @@ def test_a_finished_render_leaves_no_workspace(engine: OnnxEngine) -> None:
     assert not [thing for thing in gc.get_objects() if isinstance(thing, Workspace)]
 
 
-LIKENESS = {"milestone": 0.55, "portrait": 0.45, "enhance": 0.70}
-"""Structural similarity in the face's core, against the photo: the least that a kind may leave of it."""
+LIKENESS = {"milestone": 0.74, "portrait": 0.87, "enhance": 0.95}
+"""Structural similarity in the face's core, against the photo: the least that a kind may leave of it.
+
+Measured when written: 0.80 to 0.93, 0.92, 0.98; oils without their protection of the face: 0.80 to 0.83."""
 
 
 @pytest.mark.parametrize("scene_id", SCENES)
