@@ -29,7 +29,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY) ## Make two pictures of a real photo and show what became of it (PHOTO=path for your own)
-	@$(BIN)/mayfly demo $(PHOTO) --output $(OUT)
+	@$(BIN)/mayfly demo $(if $(PHOTO),"$(PHOTO)") --output "$(OUT)"
 
 up: $(READY) ## Start the mesh on this machine
 	@$(BIN)/mayfly up
@@ -66,7 +66,7 @@ dashboards: $(READY) ## Generate the Grafana dashboard from its code
 	@$(BIN)/python deploy/grafana/where_are_the_photos.py
 
 scenes: $(READY) ## Draw the contact sheet of all scenes
-	@$(BIN)/python -m services.render.contact_sheet $(PHOTO) -o $(OUT)/scenes.jpg
+	@$(BIN)/python -m services.render.contact_sheet $(if $(PHOTO),"$(PHOTO)") -o "$(OUT)/scenes.jpg"
 
 bench: $(READY) ## Measure: speed against a single process, memory per photo in flight
 	@$(BIN)/python -m benchmarks.mesh

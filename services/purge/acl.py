@@ -22,7 +22,7 @@ VALKEY_SETTINGS: dict[str, str] = {
 
 _KEYS = ("lease:{*", "parked:{*", "due:{*", "receipt:{*", "owner:*", "quota:*", "pseudonym-key:*")
 _COMMANDS = {
-    "connection": ("ping", "hello", "select", "client|setinfo"),
+    "connection": ("ping", "hello", "select"),
     "the library": ("fcall", "function|list", "function|load"),
     "inside its functions": ("exists", "hget", "hmget", "hset", "incr", "llen", "pexpire", "rpush", "sadd", "zadd"),
     "leases": ("hgetall", "lindex", "smembers", "srem", "zrangebyscore", "zrem", "del", "get", "set", "pttl"),

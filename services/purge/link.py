@@ -75,6 +75,8 @@ class Link:
                 socket_connect_timeout=TIMEOUT,
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
+                # Redis 7.0 has no CLIENT SETINFO, and its ACL no name for it.
+                driver_info=None,
                 maint_notifications_config=MaintNotificationsConfig(enabled=False),
                 **address.options(),
             )

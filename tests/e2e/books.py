@@ -38,13 +38,18 @@ async def eventually(look: Callable[[], T], seconds: float, what: str) -> T:
 
 def live_keys(mesh: LocalMesh) -> list[str]:
     """Keys that must not outlive a photo; a key without a TTL is one, whatever its kind."""
-    with redis.Redis.from_url(mesh.valkey_client_url, decode_responses=True) as client:
-        found = []
-        for key in client.scan_iter(count=1000):
-            ttl = client.pttl(key)
-            if ttl == -1 or (ttl > 0 and not key.startswith(MAY_STAY)):
-                found.append(f"{key} (pttl {ttl})")
-        return found
+    with redis.Redis.from_url(mesh.valkey_client_url) as client:
+        return living(client)
+
+
+def living(client: redis.Redis) -> list[str]:
+    """The same for any server."""
+    found = []
+    for name in client.scan_iter(count=1000):
+        key, ttl = name.decode(), client.pttl(name)
+        if ttl == -1 or (ttl > 0 and not key.startswith(MAY_STAY)):
+            found.append(f"{key} (pttl {ttl})")
+    return found
 
 
 def custody(mesh: LocalMesh) -> dict[str, float]:
