@@ -107,12 +107,28 @@ def webps() -> dict[str, bytes]:
     }
 
 
+@cache
+def gifs() -> dict[str, bytes]:
+    palette = picture().quantize(64)
+    return {
+        "colour": encode(palette, "GIF"),
+        "grey": encode(picture(mode="L"), "GIF"),
+        "bilevel": encode(picture(mode="1"), "GIF"),
+        "transparent": encode(palette, "GIF", transparency=3),
+        "interlaced": encode(palette, "GIF", interlace=1),
+        "large": encode(picture(300, 200).quantize(256), "GIF"),
+        "odd-size": encode(picture(37, 23).quantize(8), "GIF"),
+        "one-pixel": encode(picture(1, 1).quantize(2), "GIF"),
+        "own-table": local_table(encode(palette, "GIF")),
+        "two-tables": local_table(encode(palette, "GIF"), keep=True),
+    }
+
+
 def decoded(data: bytes) -> tuple[tuple[int, int], bytes]:
     """Size and pixels, in a mode that hides how the file says them but not what it shows."""
     with Image.open(io.BytesIO(data)) as image:
-        keep = (
-            image.mode in ("CMYK", "I;16", "L", "RGB") and "transparency" not in image.info and image.format != "WEBP"
-        )
+        plain = image.mode in ("CMYK", "I;16", "L", "RGB") and "transparency" not in image.info
+        keep = plain and image.format not in ("WEBP", "GIF")
         return image.size, (image if keep else image.convert("RGBA")).tobytes()
 
 
@@ -337,3 +353,91 @@ def with_riff_chunks(data: bytes, planted: Iterable[tuple[int, bytes]]) -> bytes
     for index, content in planted:
         parts.insert(1 + index % len(parts), content)
     return riff(parts)
+
+
+# GIF
+
+
+def blocks(data: bytes, size: int = 255) -> bytes:
+    """Data sub-blocks of ``size`` bytes, and their end."""
+    return b"".join(bytes((len(piece),)) + piece for piece in chunked(data, size)) + b"\0"
+
+
+def extension(label: int, data: bytes, *, size: int = 255) -> bytes:
+    return bytes((0x21, label)) + blocks(data, size)
+
+
+def application(name: bytes, data: bytes) -> bytes:
+    return bytes((0x21, 0xFF, len(name))) + name + blocks(data)
+
+
+XMP_TRAILER = b"\1" + bytes(range(255, -1, -1)) + b"\0"
+"""Ends the sub-blocks of a GIF's XMP, whichever of its bytes served as the last length (XMP part 3, 1.1.2)."""
+
+
+@cache
+def gif_metadata() -> dict[str, bytes]:
+    return {
+        "comment": extension(0xFE, CANARY),
+        "short blocks": extension(0xFE, CANARY, size=1),
+        "plain text": extension(1, bytes(12) + CANARY),
+        "loop": application(b"NETSCAPE2.0", b"\1\0\0"),
+        "xmp": b"\x21\xff\x0bXMP DataXMP<x:xmpmeta>" + CANARY * 9 + XMP_TRAILER,
+        "unknown icc": application(b"ICCRGBG1012", CANARY * 20),
+        "c2pa": application(b"C2PA_GIF\1\0\0", CANARY),
+        "private": application(b"CANARY-1234", CANARY * 50),
+        "unknown": extension(0x99, CANARY * 30),
+        "empty": b"\x21\xfe\0",
+        "control": extension(0xF9, b"\x04\x99\x88\x77"),
+    }
+
+
+def gif_parts(data: bytes) -> list[bytes]:
+    """Screen and table, each extension, each image, trailer."""
+    at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+    parts = [data[:at]]
+    while data[at] != 0x3B:
+        end = at + 2
+        if data[at] == 0x2C:
+            end = at + 11 + (3 << (data[at + 9] & 7) + 1 if data[at + 9] & 0x80 else 0)
+        while data[end]:
+            end += 1 + data[end]
+        parts.append(data[at : end + 1])
+        at = end + 1
+    return [*parts, data[at:]]
+
+
+def with_blocks(data: bytes, planted: Iterable[tuple[int, bytes]]) -> bytes:
+    """Plant each block after the screen (wrapped), but a graphic control never before the picture."""
+    parts = gif_parts(data)
+    for index, content in planted:
+        late = next(i for i, part in enumerate(parts) if part[0] == 0x2C) + 1
+        places = range(late if content[1] in (1, 0xF9) else 1, len(parts))
+        parts.insert(places[index % len(places)], content)
+    return b"".join(parts)
+
+
+def reblocked(data: bytes, size: int) -> bytes:
+    """The same GIF with picture data in sub-blocks of ``size`` bytes."""
+    return b"".join(
+        part[:11] + blocks(picture_data(part), size) if part[0] == 0x2C else part for part in gif_parts(data)
+    )
+
+
+def picture_data(image: bytes) -> bytes:
+    """The data of an image block without a table of its own."""
+    data, at = b"", 11
+    while image[at]:
+        data += image[at + 1 : at + 1 + image[at]]
+        at += 1 + image[at]
+    return data
+
+
+def local_table(data: bytes, *, keep: bool = False) -> bytes:
+    """The global table moved to the picture; in its place nothing, or (``keep``) another that nothing uses."""
+    head, *rest = gif_parts(data)
+    packed, table = head[10], head[13:]
+    other = (CANARY * 41)[: len(table)] if keep else b""
+    head = head[:10] + bytes((packed if keep else packed & 0x7F,)) + head[11:13] + other
+    own = [part[:9] + bytes((part[9] | 0x80 | packed & 7,)) + table + part[10:] for part in rest if part[0] == 0x2C]
+    return head + b"".join([part for part in rest if part[0] == 0x21] + own + rest[-1:])

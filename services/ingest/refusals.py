@@ -15,7 +15,7 @@ class Reason(StrEnum):
     """The closed set of ``Invalid.reason`` that a scrub can raise. Stable: part of the API."""
 
     EMPTY_PHOTO = "EMPTY_PHOTO"  # no byte arrived
-    UNSUPPORTED_FORMAT = "UNSUPPORTED_FORMAT"  # by content it isn't a JPEG, PNG or WebP; the message names what it is
+    UNSUPPORTED_FORMAT = "UNSUPPORTED_FORMAT"  # by content it is none that we take; the message names it
     UNSUPPORTED_CODING = "UNSUPPORTED_CODING"  # the right format in a variant that common decoders can't draw
     TRUNCATED_PHOTO = "TRUNCATED_PHOTO"  # the input ended before the picture did
     MALFORMED_PHOTO = "MALFORMED_PHOTO"  # the structure contradicts the format's specification
@@ -33,7 +33,7 @@ def empty() -> Invalid:
 
 def unsupported(kind: str) -> Invalid:
     """``kind`` is one of sniff's own names with its article ("a PDF"), never text from the file."""
-    return Invalid(Reason.UNSUPPORTED_FORMAT, f"This is {kind}; send a JPEG, PNG or WebP.", field="photo.format")
+    return Invalid(Reason.UNSUPPORTED_FORMAT, f"This is {kind}; send a JPEG, PNG, WebP or GIF.", field="photo.format")
 
 
 def unsupported_coding(what: str) -> Invalid:

@@ -12,6 +12,7 @@ class Format(StrEnum):
     JPEG = "jpeg"
     PNG = "png"
     WEBP = "webp"
+    GIF = "gif"  # its first picture
 
 
 class Colour(StrEnum):
@@ -33,8 +34,8 @@ class Removed(StrEnum):
     XMP = "xmp"  # XMP packets and extended XMP
     IPTC = "iptc"  # Photoshop image resources, which hold IPTC captions
     ICC = "icc"  # colour profiles and colour declarations; a known one returns in our canonical form
-    COMMENT = "comment"  # JPEG COM
-    TEXT = "text"  # PNG tEXt, zTXt, iTXt
+    COMMENT = "comment"  # JPEG COM, GIF comments
+    TEXT = "text"  # PNG tEXt, zTXt, iTXt; GIF plain text
     TIME = "time"  # PNG tIME
     MPF = "mpf"  # the index of a multi-picture file; its pictures are TRAILER
     C2PA = "c2pa"  # JUMBF boxes, the container of C2PA manifests

@@ -16,7 +16,7 @@ _REFUSED: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "a PDF"),
     (0, b"%!PS", "a PostScript file"),
     (0, b"\xc5\xd0\xd3\xc6", "an EPS file"),
-    (0, b"GIF8", "a GIF"),
+    (0, b"GIF8", "a GIF of an unknown version"),
     (0, b"8BPS", "a Photoshop file (PSD)"),
     (0, b"FUJIFILMCCD-RAW", "a camera RAW file"),
     (0, b"II*\x00\x10\x00\x00\x00CR", "a camera RAW file"),
@@ -63,6 +63,9 @@ _BRANDS: tuple[tuple[tuple[bytes, ...], str], ...] = (
 )
 
 
+_GIF = (b"GIF87a", b"GIF89a")
+
+
 def sniff(head: bytes, *, whole: bool = False) -> Format | None:
     """The format of a file that starts with ``head``; None when more bytes are needed.
 
@@ -75,7 +78,7 @@ def sniff(head: bytes, *, whole: bool = False) -> Format | None:
         return None
     if not head:
         raise refusals.empty()
-    if any(magic.startswith(head) for magic in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")) or (
+    if any(magic.startswith(head) for magic in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", *_GIF)) or (
         head[:4] == b"RIFF" and len(head) < 12
     ):
         raise refusals.truncated()
@@ -89,6 +92,8 @@ def _known(head: bytes) -> Format | None:
         return Format.PNG
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Format.WEBP
+    if head[:6] in _GIF:
+        return Format.GIF
     return None
 
 

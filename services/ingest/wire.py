@@ -9,6 +9,7 @@ _FORMATS = {
     Format.JPEG: pb.PHOTO_FORMAT_JPEG,
     Format.PNG: pb.PHOTO_FORMAT_PNG,
     Format.WEBP: pb.PHOTO_FORMAT_WEBP,
+    Format.GIF: pb.PHOTO_FORMAT_GIF,
 }
 _COLOURS = {
     Colour.SRGB: pb.COLOR_SPACE_SRGB,

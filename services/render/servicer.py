@@ -27,7 +27,12 @@ from services.render.slots import Slots
 SERVICE = "mayfly.render.v1.RenderService"
 OPTIONS = "mayfly-render-options-bin"
 _HEADER, _REPLAY = 1, 5  # PhotoFrame's
-_FORMATS = {photo.PHOTO_FORMAT_JPEG: "jpeg", photo.PHOTO_FORMAT_PNG: "png", photo.PHOTO_FORMAT_WEBP: "webp"}
+_FORMATS = {
+    photo.PHOTO_FORMAT_JPEG: "jpeg",
+    photo.PHOTO_FORMAT_PNG: "png",
+    photo.PHOTO_FORMAT_WEBP: "webp",
+    photo.PHOTO_FORMAT_GIF: "gif",
+}
 
 
 class RenderServicer:

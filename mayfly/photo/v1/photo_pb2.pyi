@@ -13,6 +13,7 @@ class PhotoFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PHOTO_FORMAT_JPEG: _ClassVar[PhotoFormat]
     PHOTO_FORMAT_PNG: _ClassVar[PhotoFormat]
     PHOTO_FORMAT_WEBP: _ClassVar[PhotoFormat]
+    PHOTO_FORMAT_GIF: _ClassVar[PhotoFormat]
 
 class ColorSpace(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -31,6 +32,7 @@ PHOTO_FORMAT_UNSPECIFIED: PhotoFormat
 PHOTO_FORMAT_JPEG: PhotoFormat
 PHOTO_FORMAT_PNG: PhotoFormat
 PHOTO_FORMAT_WEBP: PhotoFormat
+PHOTO_FORMAT_GIF: PhotoFormat
 COLOR_SPACE_UNSPECIFIED: ColorSpace
 COLOR_SPACE_SRGB: ColorSpace
 COLOR_SPACE_DISPLAY_P3: ColorSpace

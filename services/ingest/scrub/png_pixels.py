@@ -37,7 +37,7 @@ class Volume:
             raise refusals.malformed("its compressed data")
 
     def finish(self) -> None:
-        if self._size * 1032 < self._raw:
+        if self._size * 1032 < self._raw or len(self._header) < 2:
             raise refusals.truncated()
         if self._size > self._raw + self._raw // 8 + 4096:
             raise refusals.malformed("more data than its picture can need")

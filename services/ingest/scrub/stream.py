@@ -9,6 +9,7 @@ from mesh.errors import Invalid
 from services.ingest import refusals
 from services.ingest.limits import Limits
 from services.ingest.report import Facts, Format
+from services.ingest.scrub.gif import Gif
 from services.ingest.scrub.jpeg import Jpeg
 from services.ingest.scrub.ledger import Ledger
 from services.ingest.scrub.png import Png
@@ -22,7 +23,12 @@ class Parser(Protocol):
         """Consume the whole input, signature included; return only at its end."""
 
 
-_PARSERS: dict[Format, Callable[[Source, Ledger], Parser]] = {Format.JPEG: Jpeg, Format.PNG: Png, Format.WEBP: Webp}
+_PARSERS: dict[Format, Callable[[Source, Ledger], Parser]] = {
+    Format.JPEG: Jpeg,
+    Format.PNG: Png,
+    Format.WEBP: Webp,
+    Format.GIF: Gif,
+}
 
 
 class Scrubber:

@@ -16,7 +16,7 @@ def ftyp(major: bytes, *compatible: bytes) -> bytes:
 
 REFUSED = [
     (b"%PDF-1.7", "a PDF"),
-    (b"GIF89a", "a GIF"),
+    (b"GIF88a", "a GIF of an unknown version"),
     (b"8BPS", "a Photoshop file (PSD)"),
     (b"BM" + bytes(20), "a BMP"),
     (b"II*\0\x08\0\0\0", "a TIFF or camera RAW file"),
@@ -52,13 +52,19 @@ def test_refused_by_name(head: bytes, name: str) -> None:
     for data in (head, head + bytes(100)):
         refused = refusal(data)
         assert (refused.reason, refused.field) == ("UNSUPPORTED_FORMAT", "photo.format")
-        assert refused.message == f"This is {name}; send a JPEG, PNG or WebP."
+        assert refused.message == f"This is {name}; send a JPEG, PNG, WebP or GIF."
         assert refusal(data, size=1).message == refused.message
 
 
 @pytest.mark.parametrize(
     ("head", "format"),
-    [(b"\xff\xd8\xff", Format.JPEG), (b"\x89PNG\r\n\x1a\n", Format.PNG), (b"RIFF????WEBP", Format.WEBP)],
+    [
+        (b"\xff\xd8\xff", Format.JPEG),
+        (b"\x89PNG\r\n\x1a\n", Format.PNG),
+        (b"RIFF????WEBP", Format.WEBP),
+        (b"GIF87a", Format.GIF),
+        (b"GIF89a", Format.GIF),
+    ],
 )
 def test_known_as_early_as_possible(head: bytes, format: Format) -> None:
     assert sniff(head) is format
