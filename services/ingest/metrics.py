@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter
 
-from services.ingest.report import Facts
+from services.ingest.report import Facts, Format
 
 
 class IngestMetrics:
@@ -18,6 +18,14 @@ class IngestMetrics:
         self._refused = Counter(
             "mayfly_ingest_refused_total", "Photos refused, by reason.", ("reason",), registry=registry
         )
+        self._disagreements = Counter(
+            "mayfly_ingest_disagreements_total",
+            "Photos ended because the verifier did not agree with what the scrubber wrote.",
+            ("format",),
+            registry=registry,
+        )
+        for each in Format:  # from 0 on, so that the first one is seen as a rise
+            self._disagreements.labels(each.value)
 
     def scrubbed(self, facts: Facts) -> None:
         """Counts one whole photo."""
@@ -28,3 +36,7 @@ class IngestMetrics:
     def refused(self, reason: str) -> None:
         """Counts one refusal; ``reason`` is an error's."""
         self._refused.labels(reason).inc()
+
+    def disagreed(self, format: Format | None) -> None:
+        """Counts one photo that the verifier ended; None when not even the format was clear."""
+        self._disagreements.labels(format.value if format else "unknown").inc()

@@ -16,10 +16,13 @@ from mesh.custody.book import Custody, CustodyBook
 from mesh.custody.guard import in_custody
 from mesh.custody.metadata import HOLDER, from_metadata
 from mesh.errors import Aborted, Invalid
+from mesh.log import get_logger
 from services.ingest.limits import Limits
 from services.ingest.metrics import IngestMetrics
 from services.ingest.report import Facts
 from services.ingest.scrub import Scrubber
+from services.ingest.verify import Verifier
+from services.ingest.verify.disagreement import Disagreement
 from services.ingest.wire import scrubbed_header
 
 SERVICE = "mayfly.ingest.v1.IngestService"
@@ -55,6 +58,16 @@ class IngestServicer:
         self._metrics.scrubbed(facts)
 
     async def _trip(self, custody: Custody, context: ServerContext) -> Facts:
+        verifier = Verifier()
+        try:
+            return await self._relay(custody, context, verifier)
+        except Disagreement as verdict:
+            self._metrics.disagreed(verifier.format)
+            get_logger().critical("scrub_disagreement", photo_id=custody.lease.photo_id, reason=verdict.rule)
+            raise
+
+    async def _relay(self, custody: Custody, context: ServerContext, verifier: Verifier) -> Facts:
+        """No byte leaves that the verifier hasn't read, and no seal is signed before it has agreed."""
         scrubber, framer, digest = Scrubber(self._limits), frames.Framer(), hashlib.sha256()
         announced = False
 
@@ -77,7 +90,7 @@ class IngestServicer:
                 raise Invalid("MALFORMED_FRAME", "An upload holds chunks and then a seal.", field="message")
             chunk = frames.take_chunk(raw, at)
             custody.took(len(chunk))
-            for frame in framer.add(scrubber.feed(chunk)):
+            for frame in framer.add(verifier.feed(scrubber.feed(chunk))):
                 await send(frame)
         if _sealed_count(raw) != custody.byte_count:
             raise Invalid(
@@ -86,8 +99,9 @@ class IngestServicer:
                 field="seal.byte_count",
             )
         tail, facts = scrubber.finish()
-        for frame in framer.add(tail):
+        for frame in framer.add(verifier.feed(tail)):
             await send(frame)
+        verifier.finish(facts)
         if (rest := framer.flush()) is not None:
             await send(rest)
         await context.write(self._seal(custody.lease.photo_id, framer.byte_count, digest.digest(), facts))
