@@ -16,6 +16,8 @@ from mesh.custody.book import CustodyBook
 from mesh.custody.stream import CustodyStream
 from mesh.health import HEALTH_METHODS, Health
 from mesh.identity import AllowList, Identity
+from mesh.isolation import policy
+from mesh.isolation.policy import Isolation
 from mesh.metrics import MeshMetrics
 from mesh.middleware import chain
 from mesh.middleware.call import Interceptor
@@ -47,6 +49,17 @@ class Assembly:
             self.metrics.lockdown.labels(service, control).set(in_force)
         self.health = Health()
         self.ops = OpsServer(settings.ops_listen, self.metrics.registry, self.health)
+
+    def isolate(self, isolation: Isolation) -> None:
+        """For a service that decodes: its workers' controls join its own. Call it before ``custody``.
+
+        Raises ConfigError where the kernel lacks one and ``isolation`` is strict.
+        """
+        controls = policy.available()
+        policy.accept(isolation, controls)
+        for control, in_force in controls.items():
+            self.metrics.lockdown.labels(self.service, control).set(in_force)
+        self.lockdown |= controls
 
     @property
     def controls_in_force(self) -> list[str]:

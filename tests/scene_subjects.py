@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageDraw, ImageFilter
 
+from services.render.decoding import decode_here
 from services.render.picture import Job
 from services.render.steps.pixels import Array, resize
 from services.render.steps.workspace import Painted, Tools, Workspace
@@ -115,7 +116,7 @@ def tools(networks: FlatNetworks | None = None) -> Tools:
     def paint(key: tuple[str, int, int, int], made: Callable[[], Painted]) -> Painted:
         return made()
 
-    return Tools(networks or FlatNetworks(), paint)
+    return Tools(networks or FlatNetworks(), paint, decode_here)
 
 
 def markers(jpeg: bytes) -> list[int]:

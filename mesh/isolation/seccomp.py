@@ -16,9 +16,9 @@ from mesh.isolation.syscalls import AUDIT_ARCH, machine, numbers
 # Reading and writing what is open, memory, time, waiting for itself: all that a computation needs.
 COMPUTING = (
     "read", "write", "readv", "writev", "close", "fstat", "poll", "ppoll", "lseek", "munmap", "brk", "mremap",
-    "madvise", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "sched_yield", "sched_getaffinity", "nanosleep",
-    "clock_nanosleep", "clock_gettime", "clock_getres", "getpid", "gettid", "futex", "restart_syscall", "getrusage",
-    "sysinfo", "set_robust_list", "rseq", "getrandom", "exit", "exit_group",
+    "madvise", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "sched_yield", "sched_getaffinity",
+    "nanosleep", "clock_nanosleep", "clock_gettime", "clock_getres", "getpid", "gettid", "futex", "restart_syscall",
+    "getrusage", "sysinfo", "set_robust_list", "rseq", "getrandom", "exit", "exit_group",
 )  # fmt: skip
 # What the template needs besides, and its children until they have locked themselves.
 FORKING = (
@@ -28,10 +28,10 @@ FORKING = (
 # No decoder asks for these by mistake. Whoever does is under somebody else's control and dies of SIGSYS.
 FATAL = (
     "execve", "execveat", "fork", "vfork", "clone", "ptrace", "process_vm_readv", "process_vm_writev",
-    "process_madvise", "socket", "socketpair", "connect", "bind", "listen", "accept", "sendto", "sendmsg", "memfd_create", "memfd_secret",
-    "shmget", "msgget", "mq_open", "kill", "tkill", "tgkill", "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "bpf",
-    "perf_event_open", "io_uring_setup", "userfaultfd", "mount", "unshare", "setns", "keyctl", "add_key", "request_key",
-    "open_by_handle_at", "init_module", "finit_module",
+    "process_madvise", "socket", "socketpair", "connect", "bind", "listen", "accept", "sendto", "sendmsg",
+    "memfd_create", "memfd_secret", "shmget", "msgget", "mq_open", "kill", "tkill", "tgkill", "pidfd_open",
+    "pidfd_getfd", "pidfd_send_signal", "bpf", "perf_event_open", "io_uring_setup", "userfaultfd", "mount", "unshare",
+    "setns", "keyctl", "add_key", "request_key", "open_by_handle_at", "init_module", "finit_module",
 )  # fmt: skip
 
 _MODE_FILTER = 2

@@ -1,6 +1,7 @@
 """System call numbers of two architectures.
 
-x86-64: arch/x86/entry/syscalls/syscall_64.tbl; AArch64: include/uapi/asm-generic/unistd.h, in the kernel's source. A call that an architecture doesn't have isn't listed for it.
+x86-64: arch/x86/entry/syscalls/syscall_64.tbl; AArch64: include/uapi/asm-generic/unistd.h, in the kernel's source.
+A call that an architecture doesn't have isn't listed for it.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mesh.config import Address, MeshSettings
+from mesh.isolation.policy import Isolation
 from services.render import models
 
 MIB = 1 << 20
@@ -22,6 +23,8 @@ class RenderSettings(MeshSettings):
     """``null`` makes no picture at all: for measuring the mesh."""
     render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]
     """Where `make setup` has put the models."""
+    isolation: Isolation = "strict"
+    """``permissive``: serve although the kernel can't hold the decoders (development on other systems)."""
     render_slots: Annotated[int, Field(ge=1, le=64)] = 2
     """Pictures that are made at the same time."""
     render_threads: Annotated[int, Field(ge=1, le=64)] = 1

@@ -6,6 +6,9 @@ from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.attestation import AttestationVerifier
 from mesh.config import load
+from mesh.isolation.metrics import IsolationMetrics
+from mesh.isolation.workers import Workers
+from services.render import decoding
 from services.render.catalogue import Catalogue
 from services.render.config import RenderSettings
 from services.render.engines.base import Engine
@@ -24,7 +27,13 @@ def build() -> App:
     settings = load(RenderSettings, "render")
     parts = Assembly("render", settings)
     catalogue = Catalogue.load()
-    engine = _engine(settings, catalogue)
+    isolated = decoding.workers(
+        slots=settings.render_slots,
+        metrics=IsolationMetrics(parts.metrics.registry, "render"),
+        isolation=settings.isolation,
+    )
+    parts.isolate(settings.isolation)
+    engine = _engine(settings, catalogue, isolated)
     book, stream, channel = parts.custody(settings.registry_target, processors=[f"{engine.name}-embedded"])
     slots = Slots(
         engine,
@@ -33,6 +42,7 @@ def build() -> App:
         metrics=RenderMetrics(parts.metrics.registry),
     )
     parts.health.checks["engine"] = lambda: slots.ready
+    parts.health.checks["decoders"] = lambda: isolated.ready
     server = parts.inside_server(ALLOWED)
     RenderServicer(
         book=book,
@@ -44,12 +54,15 @@ def build() -> App:
     ).add_to(server.grpc)
     if settings.reflection:
         server.serve_reflection((SERVICE,))
-    return parts.app(channel, stream, slots, server=server)
+    return parts.app(channel, stream, isolated, slots, server=server)
 
 
-def _engine(settings: RenderSettings, catalogue: Catalogue) -> Engine:
+def _engine(settings: RenderSettings, catalogue: Catalogue, isolated: Workers) -> Engine:
     if settings.render_engine == "null":
         return NullEngine()
     return OnnxEngine(
-        model_dir=settings.render_model_dir, catalogue=catalogue, intra_op_threads=settings.render_threads
+        model_dir=settings.render_model_dir,
+        catalogue=catalogue,
+        intra_op_threads=settings.render_threads,
+        decode=decoding.IsolatedDecode(isolated),
     )

@@ -12,6 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from mesh.clock import SystemClock
 from mesh.custody.book import CustodyBook
 from mesh.health import Health
+from mesh.isolation.metrics import IsolationMetrics
 from mesh.metrics import MeshMetrics
 from mesh.ops import OpsServer
 from mesh.transparency.note import Signer
@@ -45,6 +46,8 @@ class Mesh:
             GatewayMetrics(self.metrics["gateway"].registry),
             IngestMetrics(self.metrics["ingest"].registry),
             RenderMetrics(self.metrics["render"].registry),
+            IsolationMetrics(self.metrics["ingest"].registry, "ingest"),
+            IsolationMetrics(self.metrics["render"].registry, "render"),
             purge,
         ):
             _touch(own, "")

@@ -12,6 +12,7 @@ from PIL import Image
 from mesh.errors import ConfigError
 from services.render import fonts, models, recipe
 from services.render.catalogue import Catalogue
+from services.render.decoding import Decode, decode_here
 from services.render.engines.painted import PaintedStore
 from services.render.picture import Cancelled, Job, Picture, Progress
 from services.render.steps.cut_out import SIDE
@@ -28,23 +29,30 @@ class OnnxEngine:
     name = "onnx"
 
     def __init__(
-        self, *, model_dir: Path, catalogue: Catalogue, intra_op_threads: int = 1, side: int = SIDE_PX
+        self,
+        *,
+        model_dir: Path,
+        catalogue: Catalogue,
+        intra_op_threads: int = 1,
+        side: int = SIDE_PX,
+        decode: Decode = decode_here,
     ) -> None:
-        """side: px, longer side of the pictures; smaller ones serve as previews."""
+        """side: px, longer side of the pictures; smaller ones serve as previews. decode: a service's is isolated."""
         self._model_dir = model_dir
         self._catalogue = catalogue
         self._threads = intra_op_threads
         self._side = side
+        self._decode = decode
         self._tools: Tools | None = None
 
     def start(self) -> None:
         """Raises ConfigError when a model file is missing or altered, or a font package is."""
         fonts.load()
-        Image.init()  # Pillow imports its decoders on first use; a process under lockdown should not have to
+        Image.init()  # Pillow imports its encoders on first use; a process under lockdown should not have to
         networks = OnnxNetworks(models.verify(self._model_dir), models.style_network(), self._threads)
         networks.cut_out(np.zeros((SIDE, SIDE, 3), np.float32))
         networks.stylize(np.zeros((WARM_SIDE, WARM_SIDE, 3), np.float32), (1.0, *([0.0] * 25)))
-        self._tools = Tools(networks, PaintedStore())
+        self._tools = Tools(networks, PaintedStore(), self._decode)
 
     def render(self, job: Job, progress: Progress, cancelled: Cancelled) -> Picture:
         if self._tools is None:

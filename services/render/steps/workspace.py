@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from services.render.decoding import Decode
 from services.render.picture import Job, Picture
 from services.render.steps.params import Color
 from services.render.steps.pixels import Array
@@ -40,10 +41,12 @@ class Painted:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """networks: the engine's; painted: (key, paint) -> a world from the bounded store, painted when absent."""
+    """networks: the engine's; painted: (key, paint) -> a world from the bounded store, painted when absent;
+    decode: where photos become pixels."""
 
     networks: Networks
     painted: Callable[[tuple[str, int, int, int], Callable[[], Painted]], Painted]
+    decode: Decode
 
 
 @dataclass(slots=True)

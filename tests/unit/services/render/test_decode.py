@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mesh.errors import Invalid
+from services.render import decoder
 from services.render.picture import Job
 from services.render.steps import decode, orient
 from services.render.steps.pixels import Array
@@ -55,7 +56,7 @@ def test_each_mode_becomes_rgb(mode: str) -> None:
 
 def test_a_large_jpeg_is_decoded_small() -> None:
     photo = _decoded(job(saved(child().resize((2400, 3000)))))
-    assert max(photo.shape) == decode.WORK_SIDE
+    assert max(photo.shape) == decoder.WORK_SIDE
 
 
 def test_transparency_is_laid_on_paper_and_kept_as_shape() -> None:
