@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 import typer
 
-from clients.cli import collect, demo, down, failing, receipt, render, revoke, scenes, status, token, up, verify
+from clients.cli import collect, demo, down, failing, receipt, render, revoke, scenes, scrub, status, token, up, verify
 from clients.cli.exits import MEANINGS, ExitCode
 
 _PANELS = (
-    ("Photos", (render.render, scenes.scenes, collect.collect, revoke.revoke, receipt.receipt, verify.verify)),
+    (
+        "Photos",
+        (scrub.scrub, render.render, scenes.scenes, collect.collect, revoke.revoke, receipt.receipt, verify.verify),
+    ),
     ("The mesh on this machine", (up.up, down.down, status.status, token.token, demo.demo)),
 )
 _EPILOG = "Exit status: " + " · ".join(f"{int(code)} {meaning}" for code, meaning in MEANINGS)

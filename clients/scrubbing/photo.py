@@ -1,0 +1,83 @@
+"""One photo, scrubbed in this process: the mesh's own scrubber and verifier, and then the right way up."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from mesh.errors import Invalid
+from services.ingest.limits import Limits
+from services.ingest.refusals import Reason
+from services.ingest.report import Facts
+from services.ingest.scrub import Scrubber
+from services.ingest.verify import Verifier
+
+LIMITS = Limits(inflate_idat=True)  # nothing decodes after us here, so a PNG's data is proven to be just the picture
+
+_CHUNK = 512 * 1024
+_Convert = Callable[[bytes, Limits], tuple[bytes, Facts]]
+
+
+class Turned(StrEnum):
+    """How an orientation was applied to the pixels."""
+
+    NOT_NEEDED = "not needed"
+    LOSSLESS = "lossless"  # the same pixels, in their new places
+    RE_ENCODED = "re-encoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """A scrubbed photo. facts: as found, so that its orientation is the one that was applied."""
+
+    data: bytes
+    facts: Facts
+    turned: Turned
+    converted: bool  # from a format that is scrubbed by drawing it anew, HEIC for one
+
+
+def clean(data: bytes, limits: Limits = LIMITS) -> Clean:
+    """Scrub a whole file. Raises Invalid for a photo that is refused."""
+    try:
+        scrubbed, facts = scrub(data, limits)
+        converted = False
+    except Invalid as refused:
+        convert = _converter()
+        if refused.reason != Reason.UNSUPPORTED_FORMAT or convert is None:
+            raise
+        drawn, facts = convert(data, limits)
+        scrubbed, _ = scrub(drawn, limits)  # our own encoder's words go too, and the verifier agrees
+        converted = True
+    if facts.orientation == 1:
+        return Clean(scrubbed, facts, Turned.NOT_NEEDED, converted)
+    from clients.scrubbing.upright import upright  # noqa: PLC0415 - needs Pillow, which most photos don't
+
+    turned, lossless = upright(scrubbed, facts)
+    again, turned_facts = scrub(turned, limits)
+    size = replace(facts, width=turned_facts.width, height=turned_facts.height)
+    return Clean(again, size, Turned.LOSSLESS if lossless else Turned.RE_ENCODED, converted)
+
+
+def scrub(data: bytes, limits: Limits) -> tuple[bytes, Facts]:
+    """The scrubbed file, agreed upon by the verifier."""
+    scrubber, verifier, view = Scrubber(limits), Verifier(), memoryview(data)
+    out = bytearray()
+    for start in range(0, len(data), _CHUNK):
+        for piece in verifier.feed(scrubber.feed(bytes(view[start : start + _CHUNK]))):
+            out += piece
+    last, facts = scrubber.finish()
+    for piece in verifier.feed(last):
+        out += piece
+    verifier.finish(facts)
+    return bytes(out), facts
+
+
+def _converter() -> _Convert | None:
+    """What draws HEIC and the like anew in an isolated process, where it is installed."""
+    try:
+        convert: _Convert = importlib.import_module("services.ingest.isolated").convert
+    except (ImportError, AttributeError):
+        return None
+    return convert
