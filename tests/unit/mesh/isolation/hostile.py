@@ -1,4 +1,5 @@
-# ruff: noqa: PTH, SIM115 - the system calls themselves are meant
+# The system calls themselves are meant.
+# ruff: noqa: SIM115, PTH101, PTH102, PTH108, PTH208
 """What bytes that have taken over a decoder might try. Runs inside a child; ``run`` is the worker's function."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-# ruff: noqa: ASYNC240, PTH - /proc is memory
+# /proc is memory.
+# ruff: noqa: ASYNC240, PTH115, PTH208
 """Every way a job can end: a typed error for one caller, a count, no process and no descriptor left."""
 
 from __future__ import annotations
