@@ -11,7 +11,7 @@ from services.ingest.scrub.ledger import Ledger
 from services.ingest.scrub.source import Source, Steps
 
 _FULL = 255
-_AT_ONCE = 64 * 1024
+_AT_ONCE = 16 * 1024
 _SHORT = 64
 """Blocks that are shorter than this cost more than they bring, so their number is bounded as that of segments is."""
 

@@ -15,6 +15,7 @@ from services.ingest.refusals import Reason
 from services.ingest.report import Facts
 from tests import photos
 from tests.unit.services.ingest.scrubbing import scrub
+from tests.unit.services.ingest.verify.verifying import verify
 
 SEEDS = {
     "jpeg": [
@@ -36,9 +37,25 @@ SEEDS = {
             for each in photos.webps().values()
         ),
     ],
+    "gif": [
+        *photos.gifs().values(),
+        *(
+            photos.with_blocks(each, list(enumerate(photos.gif_metadata().values())))
+            for name, each in photos.gifs().items()
+            if name != "large"
+        ),
+    ],
 }
 LIMITS = Limits(inflate_idat=True, max_pixels=1_000_000)
 ROUNDS = 6_000
+SIGNATURES = [
+    b"",
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"RIFF\x40\0\0\0WEBP",
+    b"RIFF\x40\0\0\0WEBPVP8X",
+    b"GIF89a",
+]
 
 
 def outcome(data: bytes, size: int) -> tuple[bytes, Facts] | str:
@@ -83,6 +100,7 @@ def test_mutations(format: str) -> None:
         if not isinstance(first, str):
             accepted += 1
             clean, facts = first
+            verify(clean, facts)
             again = outcome(clean, 1 << 16)
             assert not isinstance(again, str), "the output of a scrub must pass a scrub"
             assert again[0] == clean
@@ -92,7 +110,9 @@ def test_mutations(format: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x40\0\0\0WEBP", b"RIFF\x40\0\0\0WEBPVP8X"]),
+    st.sampled_from(
+        [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x40\0\0\0WEBP", b"RIFF\x40\0\0\0WEBPVP8X", b"GIF89a"]
+    ),
     st.binary(max_size=300),
 )
 def test_noise_behind_a_signature(head: bytes, noise: bytes) -> None:

@@ -62,6 +62,14 @@ def test_webp(name: str, planted: list[tuple[int, bytes]], trailer: bytes, cuts:
     assert facts.removed.get(Removed.TRAILER, 0) == len(trailer)
 
 
+@settings(max_examples=1000, deadline=None)
+@given(st.sampled_from(sorted(photos.gifs())), plantings(photos.gif_metadata()), st.binary(max_size=40), CUTS)
+def test_gif(name: str, planted: list[tuple[int, bytes]], trailer: bytes, cuts: list[int]) -> None:
+    original = photos.gifs()[name]
+    facts = check(original, photos.with_blocks(original, planted) + trailer, cuts)
+    assert facts.removed.get(Removed.TRAILER, 0) == len(trailer)
+
+
 @pytest.mark.parametrize("name", sorted(photos.jpegs()))
 def test_every_kind_of_segment_at_every_place(name: str) -> None:
     original = photos.jpegs()[name]
@@ -72,7 +80,9 @@ def test_every_kind_of_segment_at_every_place(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [photos.phone_jpeg(), photos.pngs()["many-idats"], photos.webps()["lossy-alpha"]], ids=plain_id
+    "data",
+    [photos.phone_jpeg(), photos.pngs()["many-idats"], photos.webps()["lossy-alpha"], photos.gifs()["own-table"]],
+    ids=plain_id,
 )
 def test_every_single_cut_gives_the_same(data: bytes) -> None:
     whole = scrub(data)
@@ -81,7 +91,7 @@ def test_every_single_cut_gives_the_same(data: bytes) -> None:
         assert scrub_cut(data, [cut]) == whole
 
 
-@pytest.mark.parametrize("makers", [photos.jpegs, photos.pngs, photos.webps])
+@pytest.mark.parametrize("makers", [photos.jpegs, photos.pngs, photos.webps, photos.gifs])
 def test_truncation_at_every_two_percent_is_refused(makers: object) -> None:
     assert callable(makers)
     for data in makers().values():

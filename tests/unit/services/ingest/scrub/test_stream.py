@@ -71,18 +71,19 @@ def test_the_picture_leaves_as_views_of_the_chunk() -> None:
 
 
 def test_first_byte_out_before_last_byte_in() -> None:
-    for data in (photos.jpeg(800, 600), photos.png(800, 600), photos.webp(800, 600)):
+    for data in (photos.jpeg(800, 600), photos.png(800, 600), photos.webp(800, 600), photos.gifs()["large"]):
         scrubber = Scrubber(LIMITS)
         assert scrubber.feed(data[: len(data) // 4])
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "gif"])
 def test_memory_does_not_grow_with_the_metadata(kind: str) -> None:
     load = bytes(60_000)
     data = {
         "jpeg": photos.with_segments(photos.jpeg(), [(0, photos.segment(0xE1, b"Exif\0\0II*\0" + load))] * 100),
         "png": photos.with_chunks(photos.png(), [(0, photos.chunk(b"eXIf", load * 100))]),
         "webp": photos.with_riff_chunks(photos.webp(), [(0, photos.riff_chunk(b"EXIF", load * 100))]),
+        "gif": photos.with_blocks(photos.gifs()["colour"], [(0, photos.application(b"ICCRGBG1012", load * 100))]),
     }[kind]
     frame = 64 * 1024
     scrubber = Scrubber(LIMITS)
