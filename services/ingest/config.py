@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from mesh.config import Address, MeshSettings
+from mesh.isolation.policy import Isolation
+from services.ingest.isolated.convert import MEMORY_BYTES
 from services.ingest.limits import MIB, Limits
 
 _DEFAULT = Limits()
@@ -23,6 +25,15 @@ class IngestSettings(MeshSettings):
     """Width × height."""
     ingest_max_dimension: Annotated[int, Field(ge=1)] = _DEFAULT.max_dimension
     """The longer side, pixels."""
+
+    isolation: Isolation = "strict"
+    """``permissive``: serve although the kernel can't hold the decoders (development on other systems)."""
+    ingest_workers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Photos that are decoded at the same time (HEIC, AVIF, TIFF, BMP, and checks)."""
+    ingest_worker_bytes: Annotated[int, Field(ge=64 * MIB, le=16_384 * MIB)] = MEMORY_BYTES
+    """Memory of one decode, bytes; 16 bytes per pixel bound the pixels of those formats."""
+    ingest_decode_check: Literal["off", "reduced"] = "off"
+    """``reduced``: decode each scrubbed photo at an eighth before it is sealed, for engines that are remote."""
 
     def limits(self) -> Limits:
         return Limits(

@@ -12,6 +12,12 @@ class IngestMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._photos = Counter("mayfly_ingest_photos_total", "Photos scrubbed.", ("format",), registry=registry)
+        self._converted = Counter(
+            "mayfly_ingest_converted_total",
+            "Photos that were decoded and re-encoded, by what they were.",
+            ("source",),
+            registry=registry,
+        )
         self._removed = Counter(
             "mayfly_ingest_removed_bytes_total", "Bytes removed from photos, by kind.", ("kind",), registry=registry
         )
@@ -30,6 +36,8 @@ class IngestMetrics:
     def scrubbed(self, facts: Facts) -> None:
         """Counts one whole photo."""
         self._photos.labels(facts.format.value).inc()
+        if facts.converted_from is not None:
+            self._converted.labels(facts.converted_from.value).inc()
         for kind, byte_count in facts.removed.items():
             self._removed.labels(kind.value).inc(byte_count)
 

@@ -15,6 +15,15 @@ class Format(StrEnum):
     GIF = "gif"  # its first picture
 
 
+class Source(StrEnum):
+    """The formats that are decoded and re-encoded, as a JPEG or (with transparency) a PNG."""
+
+    HEIC = "heic"
+    AVIF = "avif"
+    TIFF = "tiff"
+    BMP = "bmp"
+
+
 class Colour(StrEnum):
     """The colour space that the scrubbed photo declares, or (UNKNOWN) could no longer declare."""
 
@@ -59,6 +68,7 @@ class Facts:
     colour_profile_dropped:  a colour profile that we don't know was removed; colours may shift slightly.
     ai_generated:            the photo's XMP or C2PA manifest says that a trained model made it, wholly or in part
                              (IPTC digitalSourceType trainedAlgorithmicMedia or compositeWithTrainedAlgorithmicMedia).
+    converted_from:          what the upload was, when it was re-encoded; ``format`` is then what became of it.
     """
 
     format: Format
@@ -70,3 +80,4 @@ class Facts:
     colour: Colour
     colour_profile_dropped: bool
     ai_generated: bool
+    converted_from: Source | None = None

@@ -17,10 +17,11 @@ from mesh.custody.guard import in_custody
 from mesh.custody.metadata import HOLDER, from_metadata
 from mesh.errors import Aborted, Invalid
 from mesh.log import get_logger
+from services.ingest.isolated.convert import Converter
+from services.ingest.isolated.passage import Passage
 from services.ingest.limits import Limits
 from services.ingest.metrics import IngestMetrics
 from services.ingest.report import Facts
-from services.ingest.scrub import Scrubber
 from services.ingest.verify import Verifier
 from services.ingest.verify.disagreement import Disagreement
 from services.ingest.wire import scrubbed_header
@@ -32,11 +33,21 @@ class IngestServicer:
     """One Scrub call is one photo."""
 
     def __init__(
-        self, *, book: CustodyBook, holder: str, limits: Limits, attester: Attester, metrics: IngestMetrics
+        self,
+        *,
+        book: CustodyBook,
+        holder: str,
+        limits: Limits,
+        converter: Converter,
+        attester: Attester,
+        metrics: IngestMetrics,
+        decode_check: bool = False,
     ) -> None:
         self._book = book
         self._holder = holder
         self._limits = limits
+        self._converter = converter
+        self._decode_check = decode_check
         self._attester = attester
         self._metrics = metrics
 
@@ -68,7 +79,8 @@ class IngestServicer:
 
     async def _relay(self, custody: Custody, context: ServerContext, verifier: Verifier) -> Facts:
         """No byte leaves that the verifier hasn't read, and no seal is signed before it has agreed."""
-        scrubber, framer, digest = Scrubber(self._limits), frames.Framer(), hashlib.sha256()
+        scrubber, framer, digest = Passage(self._limits, self._converter), frames.Framer(), hashlib.sha256()
+        sent: list[memoryview] = []
         announced = False
 
         async def send(frame: bytes) -> None:
@@ -76,7 +88,10 @@ class IngestServicer:
             if not announced and scrubber.facts is not None:
                 announced = True
                 await context.write(_header(scrubber.facts))
-            digest.update(memoryview(frame)[frames.sole_field(frame)[1] :])
+            payload = memoryview(frame)[frames.sole_field(frame)[1] :]
+            digest.update(payload)
+            if self._decode_check:
+                sent.append(payload)
             await context.write(frame)
 
         while True:
@@ -98,12 +113,17 @@ class IngestServicer:
                 "The seal counts other bytes than came; send the photo again.",
                 field="seal.byte_count",
             )
-        tail, facts = scrubber.finish()
+        tail, facts = await scrubber.finish()
+        if facts.converted_from is not None:
+            await context.write(_header(facts))
+            announced = True
         for frame in framer.add(verifier.feed(tail)):
             await send(frame)
         verifier.finish(facts)
         if (rest := framer.flush()) is not None:
             await send(rest)
+        if self._decode_check:
+            await self._converter.check(facts.format, sent)
         await context.write(self._seal(custody.lease.photo_id, framer.byte_count, digest.digest(), facts))
         return facts
 

@@ -29,6 +29,7 @@ def scrubbed_header(facts: Facts) -> pb.ScrubbedHeader:
         has_alpha=facts.has_alpha,
         color_space=_COLOURS[facts.colour],
         ai_generated=facts.ai_generated,
+        converted_from=facts.converted_from.value if facts.converted_from else "",
         removed=[
             pb.RemovedMetadata(kind=kind.value, byte_count=count) for kind, count in sorted(facts.removed.items())
         ],

@@ -6,7 +6,9 @@ from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.attestation import Attester
 from mesh.config import load
+from mesh.isolation.metrics import IsolationMetrics
 from services.ingest.config import IngestSettings
+from services.ingest.isolated.convert import Converter
 from services.ingest.metrics import IngestMetrics
 from services.ingest.servicer import SERVICE, IngestServicer
 
@@ -17,15 +19,26 @@ def build() -> App:
     """Ingest, ready to run. ConfigError if its environment is wrong."""
     settings = load(IngestSettings, "ingest")
     parts = Assembly("ingest", settings)
+    parts.isolate(settings.isolation)
+    converter = Converter(
+        settings.limits(),
+        metrics=IsolationMetrics(parts.metrics.registry, "ingest"),
+        children=settings.ingest_workers,
+        memory_bytes=settings.ingest_worker_bytes,
+        isolation=settings.isolation,
+    )
+    parts.health.checks["decoders"] = lambda: converter.ready
     book, stream, channel = parts.custody(settings.registry_target)
     server = parts.inside_server(ALLOWED)
     IngestServicer(
         book=book,
         holder=stream.holder,
         limits=settings.limits(),
+        converter=converter,
+        decode_check=settings.ingest_decode_check == "reduced",
         attester=Attester(parts.identity),
         metrics=IngestMetrics(parts.metrics.registry),
     ).add_to(server.grpc)
     if settings.reflection:
         server.serve_reflection((SERVICE,))
-    return parts.app(channel, stream, server=server)
+    return parts.app(channel, stream, converter, server=server)

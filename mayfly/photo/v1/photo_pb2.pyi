@@ -65,7 +65,7 @@ class PhotoHeader(_message.Message):
     def __init__(self, scrubbed: _Optional[_Union[ScrubbedHeader, _Mapping]] = ..., picture: _Optional[_Union[PictureHeader, _Mapping]] = ...) -> None: ...
 
 class ScrubbedHeader(_message.Message):
-    __slots__ = ("format", "width", "height", "orientation", "has_alpha", "color_space", "ai_generated", "removed")
+    __slots__ = ("format", "width", "height", "orientation", "has_alpha", "color_space", "ai_generated", "removed", "converted_from")
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +74,7 @@ class ScrubbedHeader(_message.Message):
     COLOR_SPACE_FIELD_NUMBER: _ClassVar[int]
     AI_GENERATED_FIELD_NUMBER: _ClassVar[int]
     REMOVED_FIELD_NUMBER: _ClassVar[int]
+    CONVERTED_FROM_FIELD_NUMBER: _ClassVar[int]
     format: PhotoFormat
     width: int
     height: int
@@ -82,7 +83,8 @@ class ScrubbedHeader(_message.Message):
     color_space: ColorSpace
     ai_generated: bool
     removed: _containers.RepeatedCompositeFieldContainer[RemovedMetadata]
-    def __init__(self, format: _Optional[_Union[PhotoFormat, str]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., orientation: _Optional[int] = ..., has_alpha: _Optional[bool] = ..., color_space: _Optional[_Union[ColorSpace, str]] = ..., ai_generated: _Optional[bool] = ..., removed: _Optional[_Iterable[_Union[RemovedMetadata, _Mapping]]] = ...) -> None: ...
+    converted_from: str
+    def __init__(self, format: _Optional[_Union[PhotoFormat, str]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., orientation: _Optional[int] = ..., has_alpha: _Optional[bool] = ..., color_space: _Optional[_Union[ColorSpace, str]] = ..., ai_generated: _Optional[bool] = ..., removed: _Optional[_Iterable[_Union[RemovedMetadata, _Mapping]]] = ..., converted_from: _Optional[str] = ...) -> None: ...
 
 class RemovedMetadata(_message.Message):
     __slots__ = ("kind", "byte_count")
