@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from clients.scrubbing.photo import Clean
     from clients.scrubbing.plan import Job
 
+_SUFFIXES = {"jpeg": ".jpg", "png": ".png"}  # of what a HEIC, an AVIF, a TIFF or a BMP becomes
+
 
 def scrub(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="PHOTO…")],
@@ -59,7 +61,7 @@ def _one(job: Job, *, as_json: bool) -> dict[str, Any]:
             print(f"mayfly: {job.source}: {why.line}", file=sys.stderr)
         error = {"reason": why.reason, "message": why.message, **why.details}
         return {"input": str(job.source), "error": error}
-    target = job.target.with_suffix(".jpg") if found.converted else job.target
+    target = job.target.with_suffix(_SUFFIXES[found.facts.format.value]) if found.converted else job.target
     if target != job.target and target.exists():
         raise UsageFailed(f"{target} exists; move it away, or scrub into another folder.")
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +100,7 @@ def _sentences(target: Path, found: Clean) -> str:
     elif found.turned == "re-encoded":
         said.append("Turned upright, for which it was re-encoded.")
     if found.converted:
-        said.append("Drawn anew as a JPEG.")
+        said.append(f"Drawn anew as a {facts.format.upper()}.")
     if facts.colour_profile_dropped:
         said.append("Its colour profile is not one that we know, so it was dropped: colours may shift slightly.")
     if facts.ai_generated:

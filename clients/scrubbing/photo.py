@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from mesh.errors import Invalid
+from services.ingest.isolated.kinds import source
 from services.ingest.limits import Limits
-from services.ingest.refusals import Reason
 from services.ingest.report import Facts
 from services.ingest.scrub import Scrubber
+from services.ingest.sniff import ENOUGH
 from services.ingest.verify import Verifier
 
 LIMITS = Limits(inflate_idat=True)  # nothing decodes after us here, so a PNG's data is proven to be just the picture
 
 _CHUNK = 512 * 1024
-_Convert = Callable[[bytes, Limits], tuple[bytes, Facts]]
 
 
 class Turned(StrEnum):
@@ -39,17 +36,13 @@ class Clean:
 
 
 def clean(data: bytes, limits: Limits = LIMITS) -> Clean:
-    """Scrub a whole file. Raises Invalid for a photo that is refused."""
-    try:
+    """Scrub a whole file. Raises Invalid for a photo that is refused; Unavailable, ConfigError without a worker."""
+    converted = source(data[:ENOUGH]) is not None
+    if converted:
+        drawn, facts = _drawn_anew(data, limits)
+        scrubbed, _ = scrub(drawn, limits)  # a scrub of a scrub changes nothing; the verifier has to agree to it too
+    else:
         scrubbed, facts = scrub(data, limits)
-        converted = False
-    except Invalid as refused:
-        convert = _converter()
-        if refused.reason != Reason.UNSUPPORTED_FORMAT or convert is None:
-            raise
-        drawn, facts = convert(data, limits)
-        scrubbed, _ = scrub(drawn, limits)  # our own encoder's words go too, and the verifier agrees
-        converted = True
     if facts.orientation == 1:
         return Clean(scrubbed, facts, Turned.NOT_NEEDED, converted)
     from clients.scrubbing.upright import upright  # noqa: PLC0415 - needs Pillow, which most photos don't
@@ -74,10 +67,8 @@ def scrub(data: bytes, limits: Limits) -> tuple[bytes, Facts]:
     return bytes(out), facts
 
 
-def _converter() -> _Convert | None:
-    """What draws HEIC and the like anew in an isolated process, where it is installed."""
-    try:
-        convert: _Convert = importlib.import_module("services.ingest.isolated").convert
-    except (ImportError, AttributeError):
-        return None
-    return convert
+def _drawn_anew(data: bytes, limits: Limits) -> tuple[bytes, Facts]:
+    """HEIC and the like, by a decoder in a process that can do nothing else."""
+    from services.ingest.isolated.alone import convert  # noqa: PLC0415 - needs more than a scrub does
+
+    return convert(data, limits)

@@ -111,3 +111,13 @@ def test_a_file_over_the_limit_is_not_read(here: Path, capsys: pytest.CaptureFix
         file.truncate(2**40)
     assert run(["scrub", "photo.jpg", "-o", "out.jpg"]) == 2
     assert "PHOTO_TOO_LARGE" in capsys.readouterr().err
+
+
+def test_what_is_drawn_anew_gets_the_name_of_what_it_became(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "photo.bmp").write_bytes(photos.encode(photos.picture(), "BMP") + photos.CANARY)
+    assert run(["scrub", "photo.bmp", "-o", "out", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["photos"]
+    assert (told["output"], told["format"], told["converted"]) == ("out.jpg", "jpeg", True)
+    assert photos.CANARY not in (here / "out.jpg").read_bytes()
+    assert run(["scrub", "photo.bmp", "-o", "out"]) == 3  # out.jpg could be somebody's photo
+    assert "out.jpg exists" in capsys.readouterr().err
