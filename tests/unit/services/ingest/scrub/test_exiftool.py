@@ -39,3 +39,12 @@ def test_png_and_webp(exiftool: Exiftool) -> None:
         clean = exiftool(scrub(data)[0])
         assert metadata(clean) == {}
         assert not any(photos.CANARY.decode() in value for value in clean.values())
+
+
+def test_gif(exiftool: Exiftool) -> None:
+    planted = photos.with_blocks(
+        photos.gifs()["colour"], [(0, photos.gif_metadata()[kind]) for kind in ("comment", "loop", "private")]
+    )
+    assert photos.CANARY.decode() in str(exiftool(planted)) + planted.decode("latin-1")
+    assert not [tag for tag in exiftool(scrub(planted)[0]) if not tag.startswith("GIF:")]
+    assert not any(photos.CANARY.decode() in value for value in exiftool(scrub(planted)[0]).values())

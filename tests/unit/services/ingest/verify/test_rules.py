@@ -144,6 +144,54 @@ def test_webp_containers() -> None:
     assert broken_rule(riff([head, method, beside]), sample("webp lossy-alpha")[1]) == "ALPH"
 
 
+def webp(change: Callable[[bytes], bytes], kind: bytes = b"VP8 ", name: str = "lossy") -> str:
+    """With the payload of this chunk changed, and RIFF told."""
+    data, facts = sample(f"webp {name}")
+    payloads = ((part[:4], part[8 : 8 + int.from_bytes(part[4:8], "little")]) for part in photos.riff_parts(data))
+    made = [riff_chunk(each, change(payload) if each == kind else payload) for each, payload in payloads]
+    return broken_rule(riff(made), facts)
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda p: bytes((p[0] | 1,)) + p[1:], "VP8"),  # no key frame
+        (lambda p: bytes((p[0] | 8,)) + p[1:], "VP8"),  # version 4
+        (lambda p: bytes((p[0] & 0xEF,)) + p[1:], "VP8"),  # not shown
+        (lambda p: p[:3] + b"\x9d\x01\x2b" + p[6:], "VP8"),
+        (lambda p: p[:2] + b"\xff" + p[3:], "VP8"),  # a partition beyond the chunk
+        (lambda p: p[:6] + bytes(2) + p[8:], "the size of the picture"),
+        (lambda p: p[:8] + bytes(2) + p[10:], "the size of the picture"),
+        (lambda p: p[:8] + b"\x20\x40" + p[10:], "the size of the picture"),  # scaled
+    ],
+)
+def test_webp_lossy_headers(change: Callable[[bytes], bytes], rule: str) -> None:
+    assert webp(change) == rule
+
+
+def test_webp_lossless_headers() -> None:
+    assert webp(lambda p: b"\x2e" + p[1:], b"VP8L", "lossless") == "VP8L"
+    assert webp(lambda p: p[:4], b"VP8L", "lossless") != ""
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda p: bytes((p[0] | 0x20,)) + p[1:], "ALPH"),  # preprocessing that isn't defined
+        (lambda p: bytes((p[0] & 0xFC,)) + p[1:], "ALPH"),  # raw, of another size
+        (lambda p: p + bytes(200_000), "more data than the picture can need"),
+    ],
+)
+def test_webp_alpha(change: Callable[[bytes], bytes], rule: str) -> None:
+    assert webp(change, b"ALPH", "lossy-alpha") == rule
+
+
+def test_webp_chunks_shorter_than_their_headers() -> None:
+    _, facts = sample("webp lossy")
+    short = photos.riff_parts(sample("webp lossy")[0])[0][8:12]
+    assert broken_rule(riff([riff_chunk(b"VP8 ", short)], size=26) + bytes(6), facts) != ""
+
+
 def test_gif_without_height() -> None:
     data, facts = sample("gif colour")
     assert broken_rule(data[:8] + bytes(2) + data[10:], facts) == "the screen"
