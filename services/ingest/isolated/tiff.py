@@ -45,7 +45,7 @@ def survey(data: memoryview) -> Survey:
     for tag, kind, count, _ in entries:
         if tag not in _PICTURE:
             found.remove(_KINDS.get(tag, Removed.UNKNOWN_SEGMENT), 12 + count * _BYTES.get(kind, 1))
-    found.exif(bytes(data[: 1 << 20]))
+    found.exif(bytes(data))  # a directory may stand at the end
     if after:
         found.remove(Removed.ANIMATION, len(data) - after if after < len(data) else 0)
     found.removed = {kind: min(size, len(data)) for kind, size in found.removed.items()}

@@ -119,7 +119,9 @@ def _plain(image: Image.Image) -> Image.Image:
     """8 bits per sample, L or RGB."""
     if image.mode.startswith(("I", "F")):  # Pillow's own conversion clips instead of scaling
         extrema: Any = image.getextrema()
-        scale = 255.0 / max(255.0, float(extrema[1]))
+        # Files don't say what their white is: 8 bits, else 16, else the brightest sample.
+        white = next((full for full in (255.0, 65535.0) if extrema[1] <= full), extrema[1])
+        scale = 255.0 / white
         return image.convert("F").point(lambda value: value * scale).convert("L")
     return image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
 
