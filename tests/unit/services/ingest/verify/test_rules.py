@@ -174,6 +174,11 @@ def test_webp_lossless_headers() -> None:
     assert webp(lambda p: p[:4], b"VP8L", "lossless") != ""
 
 
+def test_webp_header_without_need() -> None:
+    data, facts = sample("webp lossless-alpha")
+    assert broken_rule(riff([photos.vp8x(48, 32, 0x10), *photos.riff_parts(data)]), facts) == "VP8X"
+
+
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
