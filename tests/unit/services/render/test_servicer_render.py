@@ -61,6 +61,7 @@ class SteppedEngine:
         self.waits = True
         self.fails: Callable[[], Exception] | None = None
         self.closed = False
+        self.was_cancelled = 0
 
     def start(self) -> None:
         """Nothing to load."""
@@ -78,6 +79,7 @@ class SteppedEngine:
             if self.fails is not None:
                 raise self.fails()
             if cancelled():
+                self.was_cancelled += 1
                 raise Cancelled("RENDER_CANCELLED", "The render was taken back.")
             progress("encode", 1.0)
             return PICTURE
@@ -399,7 +401,7 @@ async def test_custody_outlasts_the_thread(world: World, how: str) -> None:
     assert recorder(world.book).said("released") == 0
     world.stepped.go_on.release()
     await gone(world.book)
-    assert world.stepped.inside == 0
+    assert (world.stepped.inside, world.stepped.was_cancelled) == (0, 1)
     if how == "revoke":
         assert (await trip.refusal()).reason == "PHOTO_REVOKED"
     if how == "overdue":
