@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
@@ -171,7 +172,9 @@ class Journey:
             )
             self._holders += [await scrub.holder(), await render.holder()]
             outcome = await self._hand_out(custody, render, first)
-            await render.close()
+            # The picture is where it must be: a render that dies now takes nothing with it, and ends no lease early.
+            with suppress(Unavailable):
+                await render.close()
             return outcome
         finally:
             scrub.cancel()
