@@ -76,7 +76,7 @@ async def test_inside_services_turn_strangers_away(mesh):
     request = registry_pb2.GrantLeaseRequest(owner_digest=bytes(32), claim_verifier=bytes(32))
     for name, expected in [
         ("ingest", "PERMISSION_DENIED"),
-        ("public", "UNAUTHENTICATED PERMISSION_DENIED"),
+        ("public", "PERMISSION_DENIED"),
         (None, "UNAVAILABLE"),
     ]:
         pair = (pki.key(name).read_bytes(), pki.certificate(name).read_bytes()) if name else (None, None)
