@@ -17,7 +17,7 @@ from mesh import status, streams
 from mesh.clock import Clock
 from mesh.custody.book import LeaseRef
 from mesh.custody.metadata import to_metadata
-from mesh.errors import no_such_photo
+from mesh.errors import Overdue, Unavailable, no_such_photo
 from services.gateway.hop import Hop
 
 _SCRUB = "/mayfly.ingest.v1.IngestService/Scrub"
@@ -169,4 +169,8 @@ async def _ask(call: Awaitable[Reply]) -> Reply:
     try:
         return await call
     except grpc.RpcError as error:
-        raise status.from_rpc(error) from None
+        meant = status.from_rpc(error)
+    if isinstance(meant, Overdue):
+        # It did not answer in time. Whether the lease has ended is not known, so nobody is told that it has.
+        raise Unavailable("REGISTRY_UNAVAILABLE", "The registry is busy or away; try again shortly.", retry_after=1.0)
+    raise meant
