@@ -7,12 +7,10 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from enum import Enum
 
-from google.protobuf.message import DecodeError
-
-from mayfly.gateway.v1 import gateway_pb2 as pb
 from mesh import frames
 from mesh.clock import Clock
 from mesh.custody.book import Custody
+from services.gateway import messages
 from services.gateway.client import Client, ClientGone
 from services.gateway.parking import Parking
 from services.gateway.peers import Registry
@@ -64,9 +62,8 @@ class Delivery:
     async def _confirmed(self) -> bool:
         try:
             async with asyncio.timeout(self._seconds):
-                raw = await self._client.read()
-            return bool(pb.RenderRequest.FromString(raw or b"").WhichOneof("message") == "delivered")
-        except (TimeoutError, DecodeError):
+                return messages.is_delivered(await self._client.read())
+        except TimeoutError:
             return False
 
     async def _park(self, picture: Picture, holders: Sequence[str]) -> None:

@@ -9,24 +9,20 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from mayfly.gateway.v1 import gateway_pb2 as pb
-from mayfly.purge.v1 import registry_pb2
-from mayfly.render.v1 import render_pb2
-from mesh import frames
 from mesh.clock import Clock
 from mesh.custody.book import Custody, CustodyBook, LeaseRef
 from mesh.custody.guard import in_custody
 from mesh.errors import Aborted, MeshError, Unavailable
 from mesh.log import get_logger
 from mesh.tasks import Tasks
+from services.gateway import messages
 from services.gateway.client import Client
 from services.gateway.delivery import Delivery, Outcome
 from services.gateway.metrics import GatewayMetrics
+from services.gateway.order import Start
 from services.gateway.peers import Photos, Registry
 from services.gateway.picture import Picture
-from services.gateway.reasons import revocation_reason
+from services.gateway.reasons import Reason, revocation_reason
 from services.gateway.relay import Relay
 from services.gateway.resume import ResumeToken, claim_verifier
 
@@ -53,7 +49,7 @@ class Route:
 class Journey:
     """One photo. ``run`` is called once, in a task of its own."""
 
-    def __init__(self, route: Route, client: Client, owner: bytes, start: pb.RenderStart) -> None:
+    def __init__(self, route: Route, client: Client, owner: bytes, start: Start) -> None:
         self._route = route
         self._client = client
         self._owner = owner
@@ -96,17 +92,13 @@ class Journey:
         return lease
 
     async def _accept(self, lease: LeaseRef) -> None:
-        expire_time = Timestamp()
-        expire_time.FromMilliseconds(int(lease.expire_time * 1000))
-        accepted = pb.Accepted(
+        message = messages.accepted(
+            lease,
             request_id=self._start.request_id,
-            photo_id=lease.photo_id,
-            expire_time=expire_time,
             resume_token=self._token.text(),
             max_photo_bytes=self._route.max_photo_bytes,
-            max_chunk_bytes=frames.MAX_CHUNK_BYTES,
         )
-        await self._client.write(pb.RenderResponse(accepted=accepted).SerializeToString())
+        await self._client.write(message)
 
     def _give_up(self, error: BaseException) -> None:
         reason = revocation_reason(error)
@@ -116,7 +108,7 @@ class Journey:
             # In the background: the client need not wait until every holder has confirmed.
             self._route.tasks.spawn(self._revoke(reason))
 
-    async def _revoke(self, reason: registry_pb2.RevocationReason) -> None:
+    async def _revoke(self, reason: Reason) -> None:
         for _ in range(_SETTLE_ATTEMPTS):
             try:
                 await self._route.registry.revoke(self._photo_id, reason)
@@ -129,16 +121,12 @@ class Journey:
         _log.warning("revocation_left_to_expiry", photo_id=self._photo_id)
 
     async def _settle(self) -> None:
-        bundle = await self._settled()
-        receipt = pb.Receipt(photo_id=self._photo_id, bundle=bundle)
-        await self._client.write(pb.RenderResponse(receipt=receipt).SerializeToString())
+        await self._client.write(messages.receipt(self._photo_id, await self._settled()))
 
     async def _settled(self) -> bytes:
         for attempt in range(_SETTLE_ATTEMPTS):
             try:
-                return await self._route.registry.settle(
-                    self._photo_id, self._holders, registry_pb2.DELIVERY_ROUTE_STREAM
-                )
+                return await self._route.registry.settle(self._photo_id, self._holders, collected=False)
             except Unavailable:
                 if attempt + 1 < _SETTLE_ATTEMPTS:
                     await self._route.clock.sleep(_SETTLE_PAUSE)
@@ -151,7 +139,7 @@ class Journey:
     async def _carry(self, custody: Custody) -> Outcome:
         route = self._route
         scrub = route.photos.scrub(custody.lease)
-        render = route.photos.render(custody.lease, self._options())
+        render = route.photos.render(custody.lease, self._start)
         try:
             picture = Picture(render, await Relay(self._client, custody, scrub, render).run())
             self._holders += [await scrub.holder(), await render.holder()]
@@ -171,9 +159,3 @@ class Journey:
         finally:
             scrub.cancel()
             render.cancel()
-
-    def _options(self) -> render_pb2.RenderOptions:
-        start = self._start
-        return render_pb2.RenderOptions(
-            scene_id=start.scene_id, caption_id=start.caption_id, locale=start.locale, seed=start.seed
-        )

@@ -5,16 +5,13 @@ Each pump lets go of a frame before it waits for the next, so that a waiting pho
 
 from __future__ import annotations
 
-from mayfly.gateway.v1 import gateway_pb2 as pb
-from mayfly.photo.v1 import photo_pb2 as photo
 from mesh import frames
 from mesh.custody.book import Custody
 from mesh.errors import Aborted, Invalid
+from services.gateway import messages
 from services.gateway.client import Client, ClientGone
 from services.gateway.hop import Hop
 from services.gateway.together import together
-
-_PROGRESS = 4  # PhotoFrame.progress
 
 
 class Relay:
@@ -63,14 +60,12 @@ class Relay:
         with self._custody.passing(len(raw) - at):
             await self._render.write(raw)
         if field == frames.SEAL:
-            attestation = photo.PhotoFrame.FromString(raw).seal.attestation
-            scrubbed = photo.ScrubbedHeader.FromString(attestation.scrubbed_header)
-            await self._tell(pb.RenderResponse(scrubbed=scrubbed).SerializeToString())
+            await self._tell(messages.scrubbed(raw))
         return True
 
     async def _follow(self) -> bytes:
         """Passes progress on; returns the picture's first frame."""
-        while frames.sole_field(raw := await self._render.read_frame())[0] == _PROGRESS:
+        while frames.sole_field(raw := await self._render.read_frame())[0] == messages.PROGRESS:
             await self._tell(raw)
         return raw
 
