@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from mesh.errors import Invalid
 from PIL import Image, ImageCms
 
+from mesh.errors import Invalid
 from services.render.steps.pixels import Array, from_bytes, luma
 from services.render.steps.step import Step
 from services.render.steps.workspace import Tools, Workspace
