@@ -19,8 +19,8 @@ CASES = {
     "render": "render is stopped (SIGSTOP); everything before it fills up",
     "ingest": "ingest is stopped (SIGSTOP); everything before it fills up",
 }
-BOUND = (4 * FRAME_CHUNK_BYTES + 4 * LOOKAHEAD_BYTES) / processes.MIB
-"""MiB a photo: 4 frames, and the windows of 4 streams (the client's in, ingest's in and out, render's in)."""
+BOUND = (4 * FRAME_CHUNK_BYTES + 3 * LOOKAHEAD_BYTES) / processes.MIB
+"""MiB a photo: 4 frames, and the windows of the three streams that end at the gateway (client, ingest, render)."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,9 @@ def report(runs: Runs) -> str:
     lines = [
         "## Memory with photos in flight\n",
         f"MiB resident (VmRSS; peak: VmHWM, reset when idle), medians of {repeats} fresh meshes, each client with a "
-        "connection of its own. The bound for the gateway is 4 frames and 4 stream windows: "
-        f"{BOUND:.1f} MiB a photo.\n",
+        f"connection of its own. The gateway's bound is 4 frames of 512 KiB and 3 stream windows: {BOUND:.1f} MiB a "
+        "photo. What is resident is more than what is in use: the allocator's free blocks, and what it grows by once, "
+        "are in it, so that few photos look dearer than many.\n",
     ]
     for case, meaning in CASES.items():
         lines += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 import grpc
 
@@ -90,6 +91,11 @@ class Assembly:
         allowed = {**dict.fromkeys(HEALTH_METHODS, _EVERYBODY), **_reflection(self.settings), **allowed}
         interceptor = chain.inside(self.metrics, allowed, self.settings.trust_domain)
         return self.server(self.identity.server_credentials(), interceptor)
+
+    def edge_server(self, cert: Path, key: Path) -> Server:
+        """A server for people's apps: TLS with a certificate of its own; they have tokens and no certificates."""
+        credentials = grpc.ssl_server_credentials([(key.read_bytes(), cert.read_bytes())])
+        return self.server(credentials, chain.edge(self.metrics))
 
     def server(self, credentials: grpc.ServerCredentials, interceptor: Interceptor) -> Server:
         return Server(

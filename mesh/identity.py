@@ -45,7 +45,7 @@ class Identity:
         try:
             certificate = x509.load_pem_x509_certificate(identity.cert)
             private = load_pem_private_key(identity.key, None)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
             raise ConfigError(f"MAYFLY_TLS_CERT, MAYFLY_TLS_KEY: not PEM ({type(error).__name__})") from None
         try:
             issued = any(is_issued_by(certificate, authority) for authority in identity.authorities())

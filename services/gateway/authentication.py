@@ -50,4 +50,6 @@ class Authenticator:
             raise Unauthenticated("TOKEN_EXPIRED", "The token has expired; sign in again.") from None
         except jwt.PyJWTError:
             raise Unauthenticated("TOKEN_INVALID", "The token is not valid here; sign in again.") from None
+        if not claims["sub"]:
+            raise Unauthenticated("TOKEN_INVALID", "The token names nobody; sign in again.")
         return hashlib.sha256(f"{self._issuer}\0{claims['sub']}".encode()).digest()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from mayfly.gateway.v1 import gateway_pb2 as pb
-from mayfly.purge.v1 import registry_pb2
 from mesh import frames
 from mesh.clock import Clock
 from mesh.custody.book import PHOTO_ID, CustodyBook
 from mesh.custody.guard import in_custody
 from mesh.errors import Invalid, MeshError, Unavailable, no_such_photo
 from mesh.tasks import Tasks
+from services.gateway import messages
 from services.gateway.client import Client
 from services.gateway.parking import Parking
 from services.gateway.peers import Claim, Registry
@@ -40,9 +39,8 @@ class Collector:
             if claimed:
                 self._tasks.spawn(self._give_back(photo_id, token))
             raise
-        bundle = await self._registry.settle(photo_id, [self._holder], registry_pb2.DELIVERY_ROUTE_COLLECT)
-        receipt = pb.Receipt(photo_id=photo_id, bundle=bundle)
-        await client.write(pb.CollectResponse(receipt=receipt).SerializeToString())
+        bundle = await self._registry.settle(photo_id, [self._holder], collected=True)
+        await client.write(messages.receipt(photo_id, bundle))
 
     async def _stream(self, client: Client, claim: Claim, parking: Parking) -> None:
         try:

@@ -54,7 +54,7 @@ class Hop:
         """Nothing more will be written."""
         try:
             await self._call.done_writing()
-        except (grpc.RpcError, asyncio.InvalidStateError):
+        except (grpc.RpcError, grpc.aio.InternalError, asyncio.InvalidStateError):
             raise await self._failure() from None
 
     async def holder(self) -> str:

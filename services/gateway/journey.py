@@ -1,52 +1,34 @@
 """The trip of one photo: lease, upload, scrub, render, delivery or parking, and always an end.
 
 The journey outlives the call that began it: a phone that hangs up after the seal still gets its picture (parked).
-The gateway relays frames and keeps none: at most one frame per pump is in its hands.
+The way in is ``relay.py``, the way out ``delivery.py``; this file is what holds them together.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum
 
-from google.protobuf.message import DecodeError
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from mayfly.gateway.v1 import gateway_pb2 as pb
-from mayfly.photo.v1 import photo_pb2 as photo
-from mayfly.purge.v1 import registry_pb2
-from mayfly.render.v1 import render_pb2
-from mesh import frames
 from mesh.clock import Clock
 from mesh.custody.book import Custody, CustodyBook, LeaseRef
 from mesh.custody.guard import in_custody
-from mesh.errors import Aborted, Invalid, MeshError, Unavailable
+from mesh.errors import Aborted, MeshError, Unavailable
 from mesh.log import get_logger
 from mesh.tasks import Tasks
-from services.gateway.client import Client, ClientGone
-from services.gateway.hop import Hop
+from services.gateway import messages
+from services.gateway.client import Client
+from services.gateway.delivery import Delivery, Outcome
 from services.gateway.metrics import GatewayMetrics
-from services.gateway.parking import Parking
+from services.gateway.order import Start
 from services.gateway.peers import Photos, Registry
 from services.gateway.picture import Picture
-from services.gateway.reasons import revocation_reason
+from services.gateway.reasons import Reason, revocation_reason
+from services.gateway.relay import Relay
 from services.gateway.resume import ResumeToken, claim_verifier
-from services.gateway.together import together
 
 _log = get_logger()
-_PROGRESS = 4  # PhotoFrame.progress
 _SETTLE_ATTEMPTS = 5
 _SETTLE_PAUSE = 0.3  # seconds
-
-
-class Outcome(Enum):
-    """How a journey ends well."""
-
-    DELIVERED = "delivered"
-    PARKED = "parked"  # the client hung up
-    UNCONFIRMED = "unconfirmed"  # parked too: the client is there, but didn't say that the picture arrived
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +49,7 @@ class Route:
 class Journey:
     """One photo. ``run`` is called once, in a task of its own."""
 
-    def __init__(self, route: Route, client: Client, owner: bytes, start: pb.RenderStart) -> None:
+    def __init__(self, route: Route, client: Client, owner: bytes, start: Start) -> None:
         self._route = route
         self._client = client
         self._owner = owner
@@ -110,17 +92,13 @@ class Journey:
         return lease
 
     async def _accept(self, lease: LeaseRef) -> None:
-        expire_time = Timestamp()
-        expire_time.FromMilliseconds(int(lease.expire_time * 1000))
-        accepted = pb.Accepted(
+        message = messages.accepted(
+            lease,
             request_id=self._start.request_id,
-            photo_id=lease.photo_id,
-            expire_time=expire_time,
             resume_token=self._token.text(),
             max_photo_bytes=self._route.max_photo_bytes,
-            max_chunk_bytes=frames.MAX_CHUNK_BYTES,
         )
-        await self._client.write(pb.RenderResponse(accepted=accepted).SerializeToString())
+        await self._client.write(message)
 
     def _give_up(self, error: BaseException) -> None:
         reason = revocation_reason(error)
@@ -130,7 +108,7 @@ class Journey:
             # In the background: the client need not wait until every holder has confirmed.
             self._route.tasks.spawn(self._revoke(reason))
 
-    async def _revoke(self, reason: registry_pb2.RevocationReason) -> None:
+    async def _revoke(self, reason: Reason) -> None:
         for _ in range(_SETTLE_ATTEMPTS):
             try:
                 await self._route.registry.revoke(self._photo_id, reason)
@@ -143,16 +121,12 @@ class Journey:
         _log.warning("revocation_left_to_expiry", photo_id=self._photo_id)
 
     async def _settle(self) -> None:
-        bundle = await self._settled()
-        receipt = pb.Receipt(photo_id=self._photo_id, bundle=bundle)
-        await self._client.write(pb.RenderResponse(receipt=receipt).SerializeToString())
+        await self._client.write(messages.receipt(self._photo_id, await self._settled()))
 
     async def _settled(self) -> bytes:
         for attempt in range(_SETTLE_ATTEMPTS):
             try:
-                return await self._route.registry.settle(
-                    self._photo_id, self._holders, registry_pb2.DELIVERY_ROUTE_STREAM
-                )
+                return await self._route.registry.settle(self._photo_id, self._holders, collected=False)
             except Unavailable:
                 if attempt + 1 < _SETTLE_ATTEMPTS:
                     await self._route.clock.sleep(_SETTLE_PAUSE)
@@ -163,95 +137,25 @@ class Journey:
     # --- the photo ---
 
     async def _carry(self, custody: Custody) -> Outcome:
-        scrub = self._route.photos.scrub(custody.lease)
-        render = self._route.photos.render(custody.lease, self._options())
+        route = self._route
+        scrub = route.photos.scrub(custody.lease)
+        render = route.photos.render(custody.lease, self._start)
         try:
-            _, _, first = await together(
-                self._upload(custody, scrub), self._hand_over(custody, scrub, render), self._follow(render)
-            )
+            picture = Picture(render, await Relay(self._client, custody, scrub, render).run())
             self._holders += [await scrub.holder(), await render.holder()]
-            outcome = await self._hand_out(custody, render, first)
-            await render.close()
+            delivery = Delivery(
+                client=self._client,
+                registry=route.registry,
+                clock=route.clock,
+                custody=custody,
+                key=self._token.parking_key(self._photo_id),
+                seconds=route.delivery_seconds,
+            )
+            outcome = await delivery.run(picture, self._holders)
+            # The picture is where it must be: a render that dies now takes nothing with it, and ends no lease early.
+            with suppress(Unavailable):
+                await render.close()
             return outcome
         finally:
             scrub.cancel()
             render.cancel()
-
-    def _options(self) -> render_pb2.RenderOptions:
-        start = self._start
-        return render_pb2.RenderOptions(
-            scene_id=start.scene_id, caption_id=start.caption_id, locale=start.locale, seed=start.seed
-        )
-
-    async def _upload(self, custody: Custody, scrub: Hop) -> None:
-        """Client to ingest, until the seal."""
-        while True:
-            raw = await self._client.read()
-            if raw is None:
-                raise Aborted("UPLOAD_UNSEALED", "The upload ended without its seal; send the photo again.")
-            field, at = frames.sole_field(raw)
-            if field not in (frames.CHUNK, frames.SEAL):
-                raise Invalid("MALFORMED_FRAME", "After `start` come chunks and then a seal.", field="message")
-            with custody.passing(len(raw) - at):
-                await scrub.write(raw)
-            if field == frames.SEAL:
-                return await scrub.half_close()
-
-    async def _hand_over(self, custody: Custody, scrub: Hop, render: Hop) -> None:
-        """Ingest to render, as it is; the client hears what was removed."""
-        while (raw := await scrub.read()) is not None:
-            field, at = frames.sole_field(raw)
-            with custody.passing(len(raw) - at):
-                await render.write(raw)
-            if field == frames.SEAL:
-                attestation = photo.PhotoFrame.FromString(raw).seal.attestation
-                scrubbed = photo.ScrubbedHeader.FromString(attestation.scrubbed_header)
-                await self._tell(pb.RenderResponse(scrubbed=scrubbed).SerializeToString())
-
-    async def _follow(self, render: Hop) -> bytes:
-        """Passes progress on; returns the picture's first frame."""
-        while frames.sole_field(raw := await render.read_frame())[0] == _PROGRESS:
-            await self._tell(raw)
-        return raw
-
-    async def _tell(self, message: bytes) -> None:
-        """Says something that the client may miss."""
-        try:
-            await self._client.write(message)
-        except ClientGone:
-            return
-
-    # --- the picture ---
-
-    async def _hand_out(self, custody: Custody, render: Hop, first: bytes) -> Outcome:
-        picture = Picture(render, first)
-        try:
-            while (frame := await picture.next()) is not None:
-                with custody.passing(len(frame)):
-                    await self._client.write(frame)
-            outcome = Outcome.DELIVERED if await self._confirmed() else Outcome.UNCONFIRMED
-        except ClientGone:
-            outcome = Outcome.PARKED
-        if outcome is not Outcome.DELIVERED:
-            await self._park(custody, picture)
-        return outcome
-
-    async def _confirmed(self) -> bool:
-        try:
-            async with asyncio.timeout(self._route.delivery_seconds):
-                raw = await self._client.read()
-            return bool(pb.RenderRequest.FromString(raw or b"").WhichOneof("message") == "delivered")
-        except (TimeoutError, DecodeError):
-            return False
-
-    async def _park(self, custody: Custody, picture: Picture) -> None:
-        parking = Parking(self._token.parking_key(self._photo_id), self._photo_id)
-
-        async def segments() -> AsyncGenerator[bytes, None]:
-            await picture.rewind()
-            while (frame := await picture.next()) is not None:
-                with custody.passing(len(frame)):
-                    yield parking.seal(frame, last=frames.sole_field(frame)[0] == frames.SEAL)
-
-        remaining = custody.lease.expire_time - self._route.clock.wall()
-        await self._route.registry.park(self._photo_id, self._holders, segments(), remaining)

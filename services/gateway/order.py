@@ -16,6 +16,9 @@ _MAX_WORD = 64
 _MAX_LOCALE = 35  # RFC 5646 section 4.4.1
 
 
+Start = pb.RenderStart
+
+
 def parse_start(message: bytes | None, policy_versions: Sequence[str]) -> pb.RenderStart:
     """The first message of a Render call. Invalid with the field that is wrong."""
     try:

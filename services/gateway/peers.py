@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import grpc
 from google.protobuf.duration_pb2 import Duration
 
+from mayfly.gateway.v1 import gateway_pb2
 from mayfly.purge.v1 import registry_pb2 as pb
 from mayfly.purge.v1 import registry_pb2_grpc
 from mayfly.render.v1 import render_pb2, render_pb2_grpc
@@ -17,7 +18,7 @@ from mesh import status, streams
 from mesh.clock import Clock
 from mesh.custody.book import LeaseRef
 from mesh.custody.metadata import to_metadata
-from mesh.errors import no_such_photo
+from mesh.errors import Overdue, Unavailable, no_such_photo
 from services.gateway.hop import Hop
 
 _SCRUB = "/mayfly.ingest.v1.IngestService/Scrub"
@@ -40,7 +41,10 @@ class Photos:
     def scrub(self, lease: LeaseRef) -> Hop:
         return Hop(self._scrub(metadata=to_metadata(lease), timeout=self._remaining(lease)))
 
-    def render(self, lease: LeaseRef, options: render_pb2.RenderOptions) -> Hop:
+    def render(self, lease: LeaseRef, start: gateway_pb2.RenderStart) -> Hop:
+        options = render_pb2.RenderOptions(
+            scene_id=start.scene_id, caption_id=start.caption_id, locale=start.locale, seed=start.seed
+        )
         metadata: list[tuple[str, str | bytes]] = [*to_metadata(lease), (_OPTIONS, options.SerializeToString())]
         return Hop(self._render(metadata=metadata, timeout=self._remaining(lease)))
 
@@ -94,8 +98,9 @@ class Registry:
         reply = await _ask(self._stub.GrantLease(request, timeout=_QUICK_SECONDS))
         return LeaseRef(reply.photo_id, reply.expire_time.ToNanoseconds() / 1e9)
 
-    async def settle(self, photo_id: str, holders: Sequence[str], route: pb.DeliveryRoute) -> bytes:
-        """Ends the lease as delivered; the receipt bundle."""
+    async def settle(self, photo_id: str, holders: Sequence[str], *, collected: bool) -> bytes:
+        """Ends the lease as delivered, on the upload's own stream or by Collect; the receipt bundle."""
+        route = pb.DELIVERY_ROUTE_COLLECT if collected else pb.DELIVERY_ROUTE_STREAM
         request = pb.SettleLeaseRequest(photo_id=photo_id, holders=holders, route=route)
         return (await _ask(self._stub.SettleLease(request, timeout=_SLOW_SECONDS))).receipt_bundle
 
@@ -169,4 +174,8 @@ async def _ask(call: Awaitable[Reply]) -> Reply:
     try:
         return await call
     except grpc.RpcError as error:
-        raise status.from_rpc(error) from None
+        meant = status.from_rpc(error)
+    if isinstance(meant, Overdue):
+        # It did not answer in time. Whether the lease has ended is not known, so nobody is told that it has.
+        raise Unavailable("REGISTRY_UNAVAILABLE", "The registry is busy or away; try again shortly.", retry_after=1.0)
+    raise meant

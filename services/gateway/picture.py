@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from mayfly.photo.v1 import photo_pb2 as photo
 from mesh import frames
+from services.gateway import messages
 from services.gateway.hop import Hop
-
-_REPLAY = photo.PhotoFrame(replay=photo.Replay()).SerializeToString()
 
 
 class Picture:
@@ -31,5 +29,5 @@ class Picture:
             return
         while await self.next() is not None:
             pass
-        await self._render.write(_REPLAY)
+        await self._render.write(messages.REPLAY)
         self._at_end = False

@@ -9,6 +9,7 @@ from mesh import errors
 from mesh.status import CALL_CANCELLED
 from services.gateway.client import ClientGone
 
+Reason = pb.RevocationReason
 REQUESTED = pb.REVOCATION_REASON_REQUESTED
 
 _REASONS: tuple[tuple[type[BaseException], pb.RevocationReason | None], ...] = (

@@ -39,9 +39,10 @@ class ResumeToken:
             secret = base64.b64decode(text + "=", altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             secret = b""
-        if len(secret) != _BYTES:
+        token = cls(secret)
+        if len(secret) != _BYTES or token.text() != text:  # one spelling only: base64 has several
             raise no_such_photo()
-        return cls(secret)
+        return token
 
     def text(self) -> str:
         """base64url without padding, 43 characters."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import grpc
-
 from mesh.app import App
 from mesh.assembly import Assembly, ClosingChannel
 from mesh.config import load
-from mesh.middleware import chain
 from mesh.tasks import Tasks
 from services.gateway.admission import Admission
 from services.gateway.authentication import Authenticator
@@ -41,7 +38,7 @@ def build() -> App:
         delivery_seconds=settings.gateway_delivery_seconds,
         max_photo_bytes=settings.gateway_max_photo_bytes,
     )
-    server = parts.server(_public_credentials(settings), chain.edge(parts.metrics))
+    server = parts.edge_server(settings.gateway_public_cert, settings.gateway_public_key)
     PhotoServicer(
         authenticator=Authenticator(
             settings.gateway_token_key,
@@ -65,9 +62,3 @@ def build() -> App:
         server.serve_reflection((SERVICE,))
     journeys = Journeys(tasks, settings.drain_seconds)
     return parts.app(purge, ingest, render, stream, journeys, server=server)
-
-
-def _public_credentials(settings: GatewaySettings) -> grpc.ServerCredentials:
-    """TLS towards apps, which have tokens and no certificates."""
-    pair = (settings.gateway_public_key.read_bytes(), settings.gateway_public_cert.read_bytes())
-    return grpc.ssl_server_credentials([pair])

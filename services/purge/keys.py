@@ -24,7 +24,7 @@ class PhotoKeys(NamedTuple):
 
 def is_photo_id(value: str) -> bool:
     """32 lowercase hex digits."""
-    return _PHOTO_ID.match(value) is not None
+    return _PHOTO_ID.fullmatch(value) is not None
 
 
 def of_photo(photo_id: str) -> PhotoKeys:
@@ -54,4 +54,4 @@ def pseudonym_key(day: str) -> str:
 
 def is_ours(key: bytes) -> bool:
     """Whether a key has the shape of one that Mayfly writes."""
-    return _SHAPE.match(key) is not None
+    return _SHAPE.fullmatch(key) is not None

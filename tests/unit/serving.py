@@ -202,5 +202,13 @@ async def error_of(call: Any) -> MeshError:
 
 
 async def no_tasks_beside(before: set[asyncio.Task[Any]]) -> None:
-    """Until no task is left that wasn't there before; fails after a while."""
-    await eventually(lambda: not {task for task in asyncio.all_tasks() - before if not task.done()})
+    """Until no task is left that wasn't there before; fails, with their names, after a while."""
+    known = {*before, asyncio.current_task()}
+
+    def left() -> list[str]:
+        return [str(task.get_coro()) for task in asyncio.all_tasks() if task not in known and not task.done()]
+
+    try:
+        await eventually(lambda: not left(), within=3)
+    except AssertionError:
+        raise AssertionError(f"still running: {left()}") from None

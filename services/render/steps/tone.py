@@ -18,7 +18,7 @@ from services.render.steps.workspace import Tools, Workspace
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    balance: float = number(0.55, 0, 1)
+    balance: float = number(0.25, 0, 1)  # more of it turns skin green beside a coat that fills the photo
     exposure: float = number(0.6, 0, 1)  # share of the way to ``target``
     target: float = number(0.52, 0.2, 0.8)  # median luma that is aimed at
     contrast: float = number(0.25, 0, 1)
