@@ -53,9 +53,10 @@ def _lock() -> dict[str, bool]:
     prctl(PR_SET_DUMPABLE, 0)
     with contextlib.suppress(OSError):
         landlock.forbid_everything()
+    held = landlock.in_force()  # asked before the filter, which would refuse too, and for another reason
     if seccomp.available():
         seccomp.install(seccomp.for_template())
-    return {control.LANDLOCK: landlock.in_force(), control.SECCOMP: seccomp.in_force()}
+    return {control.LANDLOCK: held, control.SECCOMP: seccomp.in_force()}
 
 
 @dataclass(slots=True)

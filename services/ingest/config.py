@@ -31,7 +31,7 @@ class IngestSettings(MeshSettings):
     ingest_workers: Annotated[int, Field(ge=1, le=64)] = 2
     """Photos that are decoded at the same time (HEIC, AVIF, TIFF, BMP, and checks)."""
     ingest_worker_bytes: Annotated[int, Field(ge=64 * MIB, le=16_384 * MIB)] = MEMORY_BYTES
-    """Memory of one decode, bytes; 16 bytes per pixel bound the pixels of those formats."""
+    """Memory of one decode, bytes; 24 per pixel bound the pixels of those formats (64 million)."""
     ingest_decode_check: Literal["off", "reduced"] = "off"
     """``reduced``: decode each scrubbed photo at an eighth before it is sealed, for engines that are remote."""
 

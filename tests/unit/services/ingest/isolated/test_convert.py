@@ -71,6 +71,15 @@ def test_a_wide_gamut_is_converted_not_lost(desk: Desk, source: Source) -> None:
     assert facts.removed[Removed.ICC] >= len(profile)
 
 
+def test_a_wide_gamut_said_by_number_only(desk: Desk) -> None:
+    patch = Image.new("RGB", (64, 64), (200, 60, 60))
+    for primaries, expected, colour in ((1, (200, 60, 60), Colour.SRGB), (12, (217, 46, 52), Colour.SRGB),
+                                        (9, (200, 60, 60), Colour.UNKNOWN)):  # fmt: skip
+        data, facts = desk.scrub(samples.file(Source.HEIC, patch, planted=False, color_primaries=primaries))
+        assert np.abs(np.asarray(shown(data))[32, 32].astype(int) - expected).max() <= 6
+        assert facts.colour is colour
+
+
 @pytest.mark.parametrize("source", [Source.HEIC, Source.AVIF, Source.TIFF])
 def test_transparency_is_kept_as_png(desk: Desk, source: Source) -> None:
     image = upright().convert("RGBA")

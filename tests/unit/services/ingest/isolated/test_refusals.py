@@ -12,6 +12,7 @@ from PIL import Image
 from mesh.errors import Invalid
 from services.ingest.isolated.convert import _parted
 from services.ingest.isolated.kinds import source as kind_of
+from services.ingest.isolated.passage import Passage
 from services.ingest.limits import Limits
 from services.ingest.refusals import Reason
 from services.ingest.report import Source
@@ -89,6 +90,19 @@ def _claiming(source: Source, data: bytes, width: int, height: int) -> bytes:
 @pytest.mark.parametrize("source", SOURCES)
 def test_too_many_bytes_are_refused_as_they_come(desk: Desk, source: Source) -> None:
     assert reason(desk, samples.file(source), Limits(max_bytes=500)) == Reason.PHOTO_TOO_LARGE
+
+
+def test_a_file_that_needs_the_worker_is_held_to_its_limit(desk: Desk) -> None:
+    passage = Passage(Limits(max_bytes=1000), desk.converter)
+    passage.feed(samples.file(Source.HEIC)[:900])
+    with pytest.raises(Invalid, match="PHOTO_TOO_LARGE"):
+        passage.feed(bytes(101))
+
+
+def test_every_picture_that_the_container_names_counts(desk: Desk) -> None:
+    """Not only the one that is drawn: a decoder might be led to another."""
+    more = [Image.new("RGB", (1600, 1300))]
+    assert reason(desk, samples.file(Source.HEIC, save_all=True, append_images=more)) == Reason.TOO_MANY_PIXELS
 
 
 def test_a_camera_raw_file_in_tiffs_clothes(desk: Desk) -> None:
