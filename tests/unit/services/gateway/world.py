@@ -39,6 +39,7 @@ from services.gateway.peers import Photos, Registry, SceneSource
 from services.gateway.resume import claim_verifier
 from services.gateway.scenes import Scenes
 from services.gateway.servicer import PhotoServicer
+from services.ingest.isolated.convert import Converter, unmetered
 from services.ingest.limits import Limits
 from services.ingest.metrics import IngestMetrics
 from services.ingest.servicer import IngestServicer
@@ -204,6 +205,7 @@ class World:
             book=book,
             holder="ingest/ingest-0/00",
             limits=Limits(),
+            converter=Converter(Limits(), metrics=unmetered()),  # never started: these photos need none
             attester=Attester(identity("ingest")),
             metrics=IngestMetrics(book.metrics.registry),
         )

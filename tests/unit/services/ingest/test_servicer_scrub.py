@@ -19,6 +19,7 @@ from mesh.clock import SystemClock
 from mesh.custody.metadata import EXPIRE_TIME, PHOTO_ID, holder_of
 from mesh.errors import Aborted, Cancelled, Denied, Invalid, NotFound, Overdue, Unavailable
 from mesh.testing.wait import eventually
+from services.ingest.isolated.convert import Converter, unmetered
 from services.ingest.limits import Limits
 from services.ingest.metrics import IngestMetrics
 from services.ingest.scrub import Scrubber
@@ -38,6 +39,7 @@ class World:
             book=self.book,
             holder=HOLDER,
             limits=limits,
+            converter=Converter(limits, metrics=unmetered()),  # never started: nothing here needs it
             attester=Attester(identity("ingest")),
             metrics=IngestMetrics(self.book.metrics.registry),
         )
