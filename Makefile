@@ -68,8 +68,9 @@ dashboards: $(READY) ## Generate the Grafana dashboard from its code
 scenes: $(READY) ## Draw the contact sheet of all scenes
 	@$(BIN)/python -m services.render.contact_sheet $(if $(PHOTO),"$(PHOTO)") -o "$(OUT)/scenes.jpg"
 
-bench: $(READY) ## Measure: speed against a single process, memory per photo in flight
+bench: $(READY) ## Measure: the mesh, memory per photo in flight, the scrub beside its peers
 	@$(BIN)/python -m benchmarks.mesh
+	@$(BIN)/python -m benchmarks.scrub
 
 clean: ## Remove what make has made
 	rm -rf $(VENV) .models .mayfly $(OUT) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis

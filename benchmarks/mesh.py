@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import os
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import cost, memory, sample, stalls, throughput
+from benchmarks.commit import commit
 
 RESULTS = Path(__file__).parent / "results" / "mesh.md"
 PARTS = ("cost", "memory", "stalls", "throughput")
@@ -45,27 +45,12 @@ def heading(seconds: float) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return (
         "# The whole mesh, with the engine that does nothing\n\n"
-        f"Commit {_commit()}; {os.cpu_count()} cores ({platform.machine()}), Linux {platform.release()}, "
+        f"Commit {commit()}; {os.cpu_count()} cores ({platform.machine()}), Linux {platform.release()}, "
         f"Python {platform.python_version()}, {versions}. Made by `python -m benchmarks.mesh` in {seconds:.0f} s on a "
         f"machine with other work (load {os.getloadavg()[0]:.1f} at the end).\n\n"
         "Medians of interleaved rounds; only ratios travel. Everything runs on one machine over loopback, "
         "with TLS on every hop.\n"
     )
-
-
-def _commit() -> str:
-    """With a + when the tree isn't what was committed."""
-    root = Path(__file__).parents[1]
-    try:
-        head = _git(root, "rev-parse", "--short", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--", "mesh", "services", "clients", "benchmarks/*.py")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head + ("+" if changed else "")
-
-
-def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def main() -> None:

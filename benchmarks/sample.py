@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.scrub import encoded, photo
+from benchmarks.scrub_photos import encoded, photo
 from clients.demo import plant
 
 _GRAIN = 12.0
