@@ -1,0 +1,1 @@
+"""Fuzzing of the scrubber and its verifier: see ``target`` for the property, ``run`` for the command."""
