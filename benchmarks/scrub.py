@@ -88,10 +88,10 @@ def streaming(files: dict[str, bytes]) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, data in files.items():
-        data = scrub_stream.clean(data)
-        lag = scrub_stream.lag(data)
+        clean = scrub_stream.clean(data)
+        lag = scrub_stream.lag(clean)
         lines.append(
-            f"| {name} | {lag.first / 1024:.0f} KiB | {len(data) / 1024:,.0f} KiB | {lag.held} bytes "
+            f"| {name} | {lag.first / 1024:.0f} KiB | {len(clean) / 1024:,.0f} KiB | {lag.held} bytes "
             f"| {lag.median * 1e6:.0f} µs | {lag.worst * 1e6:.0f} µs |"
         )
     return "\n".join(lines)
@@ -131,7 +131,7 @@ def report(rounds: int, vips_python: str | None) -> str:
     sections = {
         "Goals": goals(files, results),
         "Beside the peers, CPU": f"Not on this machine: {', '.join(sorted(wanted - set(tools))) or 'none'}. A peer "
-        "that has no row can't write that format here.\n\n" + table(files, results),
+        "that has no row can't strip that format here.\n\n" + table(files, results),
         "Latency, frames of 64 KiB, second parser on": streaming(files),
         "Peak memory of scrub and second parser, frames of 512 KiB": memory(files),
         "Finding markers in 4 MB of picture data": scans(files["JPEG baseline"], rounds * 2 + 1),
@@ -141,7 +141,8 @@ def report(rounds: int, vips_python: str | None) -> str:
         f"# Scrubbing a 12-megapixel photo\n\nCommit {commit()}; {os.cpu_count()} cores ({platform.machine()}), Linux "
         f"{platform.release()}, Python {platform.python_version()}, Pillow {PIL.__version__}. Made by `python -m "
         f"benchmarks.scrub` in {time.monotonic() - began:.0f} s on a machine with other work (load "
-        f"{os.getloadavg()[0]:.1f} at the end). Medians of {rounds} interleaved rounds (of what takes under 10 ms: of three turns in each); frames of 512 KiB.\n"
+        f"{os.getloadavg()[0]:.1f} at the end). Medians of {rounds} interleaved "
+        "rounds (three turns in each of what is ours); frames of 512 KiB.\n"
     )
     return head + "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
 

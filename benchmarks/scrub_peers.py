@@ -110,10 +110,12 @@ def _exif(source: Path, target: Path) -> str:
 
 
 def works(peer: Peer, data: bytes) -> bool:
-    """Whether it draws this format; exiftool prints a complaint instead, mat2 and jpegtran fail."""
-    with suppress(Exception), Image.open(io.BytesIO(peer(data))) as out:
-        out.load()
-        return True
+    """Whether it strips this format: the picture is whole, what was planted is gone."""
+    with suppress(Exception):
+        out = peer(data)
+        with Image.open(io.BytesIO(out)) as image:
+            image.load()
+        return b"DEMO-" not in out
     return False
 
 

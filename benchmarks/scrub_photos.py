@@ -1,4 +1,4 @@
-"""The photos that scrubs are measured with: 12 megapixels, about 4 MB in each format, made here."""
+"""The photos that scrubs are measured with: 12 megapixels, about 4 MB, a phone's metadata; made here."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from clients.demo import plant
+
 WIDTH, HEIGHT = 4000, 3000
+_XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><dc:creator>DEMO-XMP</dc:creator></x:xmpmeta>"
 # What a re-encode uses as well, so that it isn't made to work harder than whoever made the file.
 ENCODING: dict[str, dict[str, Any]] = {
     "JPEG baseline": {"format": "JPEG", "quality": 88},
     "JPEG progressive": {"format": "JPEG", "quality": 88, "progressive": True},
     "PNG": {"format": "PNG", "compress_level": 1},
     "WebP": {"format": "WEBP", "quality": 88, "method": 0},
+}
+# With what a phone writes, so that everyone has something to remove: GPS, a serial, a thumbnail, XMP.
+_PLANTED = {
+    name: options | ({} if options["format"] == "JPEG" else {"exif": plant.exif(), "xmp": _XMP})
+    for name, options in ENCODING.items()
 }
 
 
@@ -35,7 +43,8 @@ def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
 def photos() -> dict[str, bytes]:
     grainy = photo(12.5)
     flat = photo(0).point(lambda value: value & 0xFC)  # so that a PNG of it isn't 20 MB
-    return {name: encoded(flat if name == "PNG" else grainy, **options) for name, options in ENCODING.items()}
+    bare = {name: encoded(flat if name == "PNG" else grainy, **options) for name, options in _PLANTED.items()}
+    return {name: plant.plant(data)[0] if name.startswith("JPEG") else data for name, data in bare.items()}
 
 
 def large() -> dict[str, bytes]:

@@ -33,7 +33,9 @@ def pictures() -> dict[str, Image.Image]:
     return {
         "soft": photo(0, 1280, 960),
         "soft with grain": photo(6, 1280, 960),
-        "edges (a fractal)": Image.merge("RGB", (chart, chart.rotate(180), chart.transpose(0))),
+        "edges (a fractal)": Image.merge(
+            "RGB", (chart, chart.rotate(180), chart.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+        ),
     }
 
 

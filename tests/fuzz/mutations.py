@@ -53,6 +53,15 @@ def cut(data: bytearray, chance: random.Random) -> None:
 _BYTES: tuple[Mutation, ...] = (flip, flip, change, change, number, remove, repeat, insert)
 
 
+def mutant(data: bytes, chance: random.Random) -> bytes:
+    """One to four changes of bytes."""
+    broken = bytearray(data)
+    for _ in range(chance.randrange(1, 5)):
+        if broken:
+            chance.choice(_BYTES)(broken, chance)
+    return bytes(broken)
+
+
 class Mutator:
     """Mutants of one format's corpus, the same for the same ``seed``."""
 
