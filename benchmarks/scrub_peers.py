@@ -55,14 +55,15 @@ class KeptOpen:
 
     def __call__(self, data: bytes) -> bytes:
         suffix = _SUFFIX[data[:2]]
-        source, target = self._folder / f"in{suffix}", self._folder / f"kept-open{suffix}"
+        source, target = self._folder / f"in{suffix}", self._folder / f"out{suffix}"
         source.write_bytes(data)
-        target.unlink(missing_ok=True)
+        for old in self._folder.glob("out*"):
+            old.unlink()
         assert self._process.stdin is not None
         self._process.stdin.write(self._order(source, target).encode())
         self._process.stdin.flush()
         self.answer()
-        return target.read_bytes()
+        return next(self._folder.glob("out*")).read_bytes()
 
     def close(self) -> None:
         self._process.kill()
@@ -106,7 +107,8 @@ def peers(vips_python: str | None) -> Iterator[dict[str, Peer]]:
 
 
 def _exif(source: Path, target: Path) -> str:
-    return f"-all=\n-o\n{target}\n{source}\n-execute\n"
+    bare = target.with_suffix("")  # exiftool 12 writes a WebP, but not into a name that says so
+    return f"-all=\n-o\n{bare}\n{source}\n-execute\n"
 
 
 def works(peer: Peer, data: bytes) -> bool:
