@@ -17,4 +17,4 @@ def test_short_run(format: str) -> None:
     assert tally.executions == EXECUTIONS
     assert tally.accepted > EXECUTIONS // 20, "the mutants reach beyond the first check"
     assert len(tally.refused) >= 3, "and are refused for several reasons"
-    assert tally.slowest < 2.0, "seconds of the slowest execution"
+    assert tally.slowest < 2.0, "CPU seconds of the slowest execution"
