@@ -61,7 +61,9 @@ def _one(job: Job, *, as_json: bool) -> dict[str, Any]:
             print(f"mayfly: {job.source}: {why.line}", file=sys.stderr)
         error = {"reason": why.reason, "message": why.message, **why.details}
         return {"input": str(job.source), "error": error}
-    target = job.target.with_suffix(_SUFFIXES[found.facts.format.value]) if found.converted else job.target
+    facts = found.facts
+    renamed = found.converted and facts.converted_from is not facts.format
+    target = job.target.with_suffix(_SUFFIXES[facts.format.value]) if renamed else job.target
     if target != job.target and target.exists():
         raise UsageFailed(f"{target} exists; move it away, or scrub into another folder.")
     target.absolute().parent.mkdir(parents=True, exist_ok=True)

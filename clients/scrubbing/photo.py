@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from mesh.errors import ConfigError, Unavailable
 from services.ingest.isolated.kinds import source
 from services.ingest.limits import Limits
-from services.ingest.report import Facts
+from services.ingest.report import Facts, Format
 from services.ingest.scrub import Scrubber
 from services.ingest.sniff import ENOUGH
 from services.ingest.verify import Verifier
@@ -32,17 +33,18 @@ class Clean:
     data: bytes
     facts: Facts
     turned: Turned
-    converted: bool  # from a format that is scrubbed by drawing it anew, HEIC for one
+    converted: bool  # drawn anew: for its format, HEIC for one, or for a colour profile that we don't know
 
 
 def clean(data: bytes, limits: Limits = LIMITS) -> Clean:
     """Scrub a whole file. Raises Invalid for a photo that is refused; Unavailable, ConfigError without a worker."""
-    converted = source(data[:ENOUGH]) is not None
-    if converted:
-        drawn, facts = _drawn_anew(data, limits)
-        scrubbed, _ = scrub(drawn, limits)  # a scrub of a scrub changes nothing; the verifier has to agree to it too
+    if source(data[:ENOUGH]) is not None:
+        scrubbed, facts = _drawn_anew(data, limits)
     else:
         scrubbed, facts = scrub(data, limits)
+        if facts.colour_profile_dropped and facts.format is not Format.GIF:
+            scrubbed, facts = _recoloured(data, limits) or (scrubbed, facts)
+    converted = facts.converted_from is not None
     if facts.orientation == 1:
         return Clean(scrubbed, facts, Turned.NOT_NEEDED, converted)
     from clients.scrubbing.upright import upright  # noqa: PLC0415 - needs Pillow, which most photos don't
@@ -71,4 +73,14 @@ def _drawn_anew(data: bytes, limits: Limits) -> tuple[bytes, Facts]:
     """HEIC and the like, by a decoder in a process that can do nothing else."""
     from services.ingest.isolated.alone import convert  # noqa: PLC0415 - needs more than a scrub does
 
-    return convert(data, limits)
+    drawn, facts = convert(data, limits)
+    scrubbed, _ = scrub(drawn, limits)  # a scrub of a scrub changes nothing; the verifier has to agree to it too
+    return scrubbed, facts
+
+
+def _recoloured(data: bytes, limits: Limits) -> tuple[bytes, Facts] | None:
+    """None on a machine that can't hold decoders: then the colours are less exact, and it is said."""
+    try:
+        return _drawn_anew(data, limits)
+    except (ConfigError, Unavailable):
+        return None

@@ -68,7 +68,8 @@ class Facts:
     colour_profile_dropped:  a colour profile that we don't know was removed; colours may shift slightly.
     ai_generated:            the photo's XMP or C2PA manifest says that a trained model made it, wholly or in part
                              (IPTC digitalSourceType trainedAlgorithmicMedia or compositeWithTrainedAlgorithmicMedia).
-    converted_from:          what the upload was, when it was re-encoded; ``format`` is then what became of it.
+    converted_from:          what the upload was, when it was re-encoded; ``format`` is then what became of it. A
+                             Format where only its colour profile asked for that.
     """
 
     format: Format
@@ -80,4 +81,4 @@ class Facts:
     colour: Colour
     colour_profile_dropped: bool
     ai_generated: bool
-    converted_from: Source | None = None
+    converted_from: Source | Format | None = None

@@ -18,7 +18,7 @@ from services.ingest import refusals
 from services.ingest.isolated import codes
 from services.ingest.isolated.notes import Notes
 from services.ingest.limits import MIB, Limits
-from services.ingest.report import Format, Source
+from services.ingest.report import Facts, Format, Source
 
 SECONDS = 30.0  # of one conversion; 12 megapixels of HEIC take about 1.3
 MEMORY_BYTES = 1536 * MIB
@@ -41,6 +41,7 @@ class Converter:
     ) -> None:
         self._max_pixels = min(limits.max_pixels, _pixels_in(memory_bytes - _COPIES * limits.max_bytes))
         self._max_dimension = limits.max_dimension
+        self._max_bytes = limits.max_bytes
         self._workers = Workers(
             "services.ingest.isolated.worker",
             children=children,
@@ -50,6 +51,11 @@ class Converter:
             metrics=metrics,
             isolation=isolation,
         )
+
+    @property
+    def max_pixels(self) -> int:
+        """Of one picture; may be less than the limits have for scrubbing."""
+        return self._max_pixels
 
     @property
     def ready(self) -> bool:
@@ -67,6 +73,15 @@ class Converter:
         order = {"source": source.value, "max_pixels": self._max_pixels, "max_dimension": self._max_dimension}
         answer = memoryview(await self._workers.run([json.dumps(order).encode(), *chunks], seconds=SECONDS))
         return _parted(answer, sum(map(len, chunks)))
+
+    async def recolour(self, facts: Facts, head: bytes, scrubbed: Sequence[bytes | memoryview]) -> memoryview | None:
+        """The scrubbed picture, drawn anew upright and in sRGB through the profile in ``head``, the upload's beginning.
+
+        None when the profile is of no use. Raises Invalid, Unavailable.
+        """
+        order = {"recolour": facts.format.value, "orientation": facts.orientation, "max_bytes": self._max_bytes}
+        answer = await self._workers.run([json.dumps(order).encode(), head, *scrubbed], seconds=SECONDS)
+        return memoryview(answer) if answer else None
 
     async def check(self, format: Format, chunks: Sequence[bytes | memoryview]) -> None:
         """Decodes a scrubbed photo at reduced size. Raises Invalid(MALFORMED_PHOTO), Unavailable."""

@@ -4,6 +4,9 @@ Runs in ``mesh.isolation``'s child. Parts: the order as JSON, then the file's ch
 notes as JSON ({"removed": {kind: bytes}, "ai_generated": bool, "colour_unknown": bool}), the picture. Nothing of the
 file's words gets out: the parent checks the notes against closed lists, and scrubs the picture once more.
 
+With ``recolour``, the parts are an upload's beginning, up to its pixels, and then the scrubbed file; the answer is the
+picture alone, or nothing when the profile, or the picture, is of no use.
+
 With ``reduced``, the order is a check: the parts are a scrubbed file, decoded at an eighth where the format allows, and
 the answer is empty.
 """
@@ -21,9 +24,9 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image, ImageCms, ImageOps
 
 from mesh.isolation.outcome import Refused
-from services.ingest.isolated import bmp, codes, isobmff, tiff
+from services.ingest.isolated import bmp, codes, isobmff, recolour, tiff
 from services.ingest.isolated.survey import Survey
-from services.ingest.report import Colour, Source
+from services.ingest.report import Colour, Format, Source
 from services.ingest.scrub import icc
 from services.ingest.scrub.watch import AiMark
 
@@ -44,6 +47,7 @@ _SURVEYS: dict[Source, Callable[[memoryview], Survey]] = {
 }
 _DECODERS = {Source.HEIC: "HEIF", Source.AVIF: "AVIF", Source.TIFF: "TIFF", Source.BMP: "BMP"}
 # ITU-T H.273, table 2: BT.709 (sRGB's), unspecified, BT.601 in two versions (near enough); 12 is Display P3's.
+_SPACES = {"RGB ": "RGB", "CMYK": "CMYK", "GRAY": "L", "Lab ": "LAB"}  # ICC's names, Pillow's
 _LIKE_SRGB, _P3_PRIMARIES = frozenset({None, 1, 2, 5, 6}), 12
 
 
@@ -55,6 +59,8 @@ def run(parts: Sequence[memoryview]) -> Sequence[bytes]:
             warnings.simplefilter("ignore")  # a warning may quote the file
             if order.get("reduced"):
                 return _check(str(order["format"]), b"".join(parts[1:]))
+            if "recolour" in order:
+                return _recolour(order, bytes(parts[1]), b"".join(parts[2:]))
             return _convert(Source(order["source"]), b"".join(parts[1:]), order["max_pixels"], order["max_dimension"])
     except (Refused, MemoryError):
         raise
@@ -80,6 +86,34 @@ def _convert(source: Source, data: bytes, max_pixels: int, max_dimension: int) -
     }
     head = json.dumps(notes).encode("ascii")
     return struct.pack("<I", len(head)), head, _encoded(picture)
+
+
+def _recolour(order: Any, head: bytes, scrubbed: bytes) -> Sequence[bytes]:
+    """Whatever fails here leaves the photo as the lossless scrub made it, so nothing is refused."""
+    try:
+        format = Format(order["recolour"])
+        profile = recolour.profile(format, head)
+        if recolour.space(profile) not in _SPACES:
+            return ()
+        with Image.open(io.BytesIO(scrubbed), formats=[format.upper()]) as image:
+            if recolour.space(profile) != recolour.space_of(image.mode):
+                return ()
+            image.load()
+            pixels = recolour.eight_bits(image)
+        del image  # and with it, a WebP's decoder and its canvases
+        alpha = _alpha(pixels)
+        picture, known = _converted(pixels, profile)
+        del pixels
+        if picture is None or not known:
+            return ()
+        if alpha is not None:
+            picture.putalpha(alpha)
+        encoded = _encoded(recolour.upright(picture, order["orientation"]))
+    except MemoryError:
+        raise
+    except Exception:  # as above: decoders raise anything
+        return ()
+    return (encoded,) if len(encoded) <= order["max_bytes"] else ()
 
 
 def _bound(size: tuple[int, int], max_pixels: int, max_dimension: int) -> None:
@@ -130,7 +164,7 @@ def _converted(image: Image.Image, profile: bytes) -> tuple[Image.Image | None, 
     """Through the file's own profile; (None, False) if it is broken or of another kind of pixels."""
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        mode = {"RGB ": "RGB", "CMYK": "CMYK", "GRAY": "L", "Lab ": "LAB"}[opened.profile.xcolor_space]
+        mode = _SPACES[opened.profile.xcolor_space]
         own = image if image.mode == mode else _plain(image).convert(mode)
         return _applied(own, opened), True
     except (ImageCms.PyCMSError, OSError, ValueError, KeyError):

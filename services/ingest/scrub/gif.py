@@ -88,7 +88,7 @@ class Gif:
         code_size = (yield from self._source.read(1))[0]
         if not 2 <= code_size <= 8:
             raise refusals.malformed("its compressed data")
-        self._ledger.settle_colour()
+        self._ledger.settle_colour(self._source.position)
         size = (len(table) // 3).bit_length() - 2
         screen = struct.pack("<HHBBB", width, height, 0xF0 | size, 0, 0)
         image = struct.pack("<B4HBB", _IMAGE, 0, 0, width, height, place[8] & _INTERLACED, code_size)

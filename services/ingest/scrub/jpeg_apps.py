@@ -74,7 +74,7 @@ class Apps:
                 begun = yield from self._held(begun, size)
                 self._ledger.profile(begun, size + _HEADER + kind.framing)
             case Removed.ICC:
-                self._ledger.declare(Colour.UNKNOWN)
+                self._ledger.declare(Colour.UNKNOWN, by_profile=True)
             case Removed.HINT:
                 self._jfif = True
                 self._ledger.remove(Removed.THUMBNAIL, size)
@@ -94,7 +94,7 @@ class Apps:
 
     def rewritten(self, component_ids: tuple[int, ...]) -> bytes:
         """Segments of ours that say what the removed ones said about colour."""
-        colour = self._ledger.settle_colour(rgb=len(component_ids) == 3)
+        colour = self._ledger.settle_colour(self._source.position, rgb=len(component_ids) == 3)
         profile = b""
         if colour in icc.OURS:
             profile = segment(0xE2, b"ICC_PROFILE\0\x01\x01" + icc.profile(colour))

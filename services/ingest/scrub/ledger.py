@@ -24,6 +24,8 @@ class Ledger:
         self.height = 0
         self.has_alpha = False
         self.colour: Colour | None = None
+        self.unknown_profile = False  # that is what the colour was stated by
+        self.settled: int | None = None  # offset in the file where the colour could no longer change
         self._format = format
         self._orientation: int | None = None
         self._removed: dict[Removed, int] = {}
@@ -60,9 +62,10 @@ class Ledger:
         self.remove(Removed.MAKER_NOTE, found.maker_note)
         self.remove(Removed.THUMBNAIL, found.thumbnail)
 
-    def declare(self, colour: Colour) -> None:
+    def declare(self, colour: Colour, *, by_profile: bool = False) -> None:
         if self.colour is None:
             self.colour = colour
+            self.unknown_profile = by_profile and colour is Colour.UNKNOWN
 
     def profile(self, profile: bytes, counted: int) -> None:
         """Declare what an ICC profile describes. One that is already ours comes back, so it wasn't removed.
@@ -71,7 +74,8 @@ class Ledger:
         """
         if self.colour is not None:
             return
-        colour = self.colour = icc.recognise(profile)
+        colour = icc.recognise(profile)
+        self.declare(colour, by_profile=True)
         if colour in icc.OURS and profile == icc.profile(colour):
             self.restore(Removed.ICC, counted)
 
@@ -81,11 +85,12 @@ class Ledger:
         if not self._removed[kind]:
             del self._removed[kind]
 
-    def settle_colour(self, *, rgb: bool = True) -> Colour:
-        """The space to declare before the pixels; declarations that come later are too late for decoders too.
+    def settle_colour(self, at: int, *, rgb: bool = True) -> Colour:
+        """The space to declare before the pixels, which start after ``at``; later declarations are too late.
 
         ``rgb`` is False for grey and CMYK pixels, which none of our profiles fits.
         """
+        self.settled = at
         settled = self.colour or Colour.SRGB
         self.colour = settled if rgb or settled is Colour.SRGB else Colour.UNKNOWN
         return self.colour

@@ -124,8 +124,9 @@ class Png:
             raise refusals.malformed("its palette")
         said = self._colour.verdict()
         if said is not None:
-            self._ledger.declare(said)
-        settled = self._ledger.settle_colour(rgb=header.colour_type not in (GREY, GREY_ALPHA))
+            self._ledger.declare(said, by_profile=self._colour.by_profile)
+        rgb = header.colour_type not in (GREY, GREY_ALPHA)
+        settled = self._ledger.settle_colour(self._source.position, rgb=rgb)
         before = canonical(settled) if said else b""
         if before and self._colour.said(before):
             self._ledger.restore(Removed.ICC, len(before))

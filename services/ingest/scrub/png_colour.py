@@ -42,6 +42,11 @@ class PngColour:
         """The file already held exactly this chunk."""
         return any(chunk(kind, data) == canonical for kind, data in self._said.items())
 
+    @property
+    def by_profile(self) -> bool:
+        """It is a profile that ``verdict`` judges."""
+        return b"iCCP" in self._said and b"cICP" not in self._said
+
     def verdict(self) -> Colour | None:
         """None when the file says nothing."""
         said = self._said

@@ -54,6 +54,16 @@ class Scrubber:
         """What is known so far: not None once format and size are. The rest may change until ``finish``."""
         return self._ledger.facts() if self._ledger else None
 
+    @property
+    def settled(self) -> int | None:
+        """Offset in the file at which its colour was settled, which is before the pixels; None until then."""
+        return self._ledger.settled if self._ledger else None
+
+    @property
+    def unknown_profile(self) -> bool:
+        """The colour is that of a profile that we don't know."""
+        return self._ledger is not None and self._ledger.unknown_profile
+
     def feed(self, chunk: bytes) -> list[Piece]:
         """The scrubbed pieces that this chunk completes, in order: views of it where possible."""
         self._run(chunk, last=False)

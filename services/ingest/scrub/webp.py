@@ -156,7 +156,7 @@ class Webp:
         self._promised = True
         after = end - (self._source.position + size - 1 + size % 2)
         self._owed = _even(after)
-        self._ledger.settle_colour()
+        self._ledger.settle_colour(self._source.position)
         extended = self._extended(has_alpha=True)
         self._source.emit(_riff(len(extended) + 8 + _even(size) + self._owed) + extended)
         self._source.emit(_header(b"ALPH", size) + header)
@@ -177,7 +177,7 @@ class Webp:
         if self._promised:
             self._owed -= 8 + _even(size)
         else:
-            self._ledger.settle_colour()
+            self._ledger.settle_colour(self._source.position)
             before = self._before(pixels)
             self._source.emit(_riff(len(before) + 8 + _even(size)) + before)
             self._alpha = b""
