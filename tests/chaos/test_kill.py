@@ -11,10 +11,13 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import grpc
 import pytest
 
 from clients.local.environment import SERVICES
+from mayfly.gateway.v1 import gateway_pb2 as pb
 from mesh.errors import MeshError
+from mesh.testing.wait import eventually
 from tests.e2e import books
 from tests.e2e.phone import Phone, Upload
 
@@ -70,8 +73,23 @@ async def parked(upload: Upload, photo: bytes) -> None:
     upload.hang_up()
 
 
+async def collecting(upload: Upload, photo: bytes) -> None:
+    """The client came back for it, has its header, and reads no further."""
+    await parked(upload, photo)
+
+    async def claimed() -> bool:
+        # In the upload's place: it must stay open, and how it ends is the client's answer.
+        upload.call = upload.phone.collecting(upload.accepted.photo_id, upload.accepted.resume_token)
+        try:
+            return isinstance(await upload.call.read(), pb.CollectResponse)
+        except grpc.RpcError:
+            return False
+
+    await eventually(claimed, within=TTL)
+
+
 STEPS: tuple[Step, ...] = (
-    accepted, uploading, scrubbed, rendering, picture_on_its_way, unconfirmed, delivered, parked,
+    accepted, uploading, scrubbed, rendering, picture_on_its_way, unconfirmed, delivered, parked, collecting,
 )  # fmt: skip
 
 

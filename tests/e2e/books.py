@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,6 +12,7 @@ import redis
 from clients.local import ops
 from clients.local.environment import SERVICES
 from clients.local.mesh import LocalMesh
+from mesh.testing import wait
 from mesh.transparency.checkpoint import open_checkpoint
 from mesh.transparency.replay import replay
 from mesh.transparency.tiles import CHECKPOINT_PATH, DirectoryReader
@@ -26,14 +26,17 @@ MAY_STAY = ("receipt:", "quota:", "pseudonym-key:")
 
 
 async def eventually(look: Callable[[], T], seconds: float, what: str) -> T:
-    """Polls until ``look`` returns something true; AssertionError with ``what`` and the last value otherwise."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = await asyncio.to_thread(look)
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"{what}: {value!r}"
-        await asyncio.sleep(0.05)
+    """The first true value of ``look``, called in a thread. AssertionError with ``what`` and the last value."""
+    last: list[T] = []
+
+    async def condition() -> T:
+        last[:] = [await asyncio.to_thread(look)]
+        return last[0]
+
+    try:
+        return await wait.eventually(condition, within=seconds, every=0.05)
+    except AssertionError:
+        raise AssertionError(f"{what}: {last[0]!r}") from None
 
 
 def live_keys(mesh: LocalMesh) -> list[str]:

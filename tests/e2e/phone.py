@@ -37,8 +37,13 @@ class Phone:
     async def __aexit__(self, *_: object) -> None:
         await self.channel.close()
 
+    def collecting(self, photo_id: str, token: str) -> Any:
+        """A Collect call, to be read message by message."""
+        request = pb.CollectRequest(photo_id=photo_id, resume_token=token)
+        return self.stub.Collect(request, metadata=self.metadata, timeout=15)
+
     def render(self) -> Upload:
-        return Upload(self.stub.Render(metadata=self.metadata))
+        return Upload(self, self.stub.Render(metadata=self.metadata))
 
     async def ask(self, method: str, request: Any) -> Any:
         """A unary call."""
@@ -49,9 +54,7 @@ class Phone:
 
     async def collect(self, photo_id: str, token: str) -> list[pb.CollectResponse]:
         """All messages of one Collect."""
-        call = self.stub.Collect(
-            pb.CollectRequest(photo_id=photo_id, resume_token=token), metadata=self.metadata, timeout=15
-        )
+        call = self.collecting(photo_id, token)
         try:
             return [message async for message in call]
         except grpc.RpcError as error:
@@ -61,7 +64,8 @@ class Phone:
 class Upload:
     """One Render stream."""
 
-    def __init__(self, call: Any) -> None:
+    def __init__(self, phone: Phone, call: Any) -> None:
+        self.phone = phone
         self.call = call
         self.accepted = pb.Accepted()
         self.picture = b""

@@ -10,6 +10,7 @@ import redis
 from PIL import Image
 
 from mesh.errors import MeshError, NotFound, Unavailable
+from mesh.testing.wait import eventually
 from tests.e2e import books
 from tests.e2e.phone import Phone
 
@@ -18,13 +19,15 @@ SCENE = "bright_day"
 
 async def collect(phone, upload, seconds: float = 20.0):
     """Collects, trying again while the picture is being made."""
-    async with asyncio.timeout(seconds):
-        while True:
-            try:
-                return await phone.collect(upload.accepted.photo_id, upload.accepted.resume_token)
-            except Unavailable as error:
-                assert error.reason == "NOT_PARKED_YET"
-                await asyncio.sleep(0.1)
+
+    async def attempt():
+        try:
+            return await phone.collect(upload.accepted.photo_id, upload.accepted.resume_token)
+        except Unavailable as error:
+            assert error.reason == "NOT_PARKED_YET"
+            return None
+
+    return await eventually(attempt, within=seconds, every=0.1)
 
 
 @pytest.mark.parametrize("moment", ["scrubbed", "progress", "header", "picture"])
