@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from mesh import frames
 from mesh.clock import Clock
 from mesh.custody.book import PHOTO_ID, CustodyBook
@@ -30,14 +32,14 @@ class Collector:
         if not PHOTO_ID.match(photo_id):
             raise no_such_photo()
         token = ResumeToken.parse(resume_token)
-        claimed = False
+        claimed, claimant = False, secrets.token_bytes(16)
         try:
-            async with self._registry.claim(photo_id, owner, token.claim_secret()) as claim:
+            async with self._registry.claim(photo_id, owner, token.claim_secret(), claimant) as claim:
                 claimed = True
                 await self._stream(client, claim, Parking(token.parking_key(photo_id), photo_id))
         except BaseException:
             if claimed:
-                self._tasks.spawn(self._give_back(photo_id, token))
+                self._tasks.spawn(self._give_back(photo_id, token, claimant))
             raise
         bundle = await self._registry.settle(photo_id, [self._holder], collected=True)
         await client.write(messages.receipt(photo_id, bundle))
@@ -60,8 +62,8 @@ class Collector:
             # The journey that parked it is just letting go.
             raise Unavailable("NOT_PARKED_YET", "The picture isn't ready yet; try again.", retry_after=1.0) from None
 
-    async def _give_back(self, photo_id: str, token: ResumeToken) -> None:
+    async def _give_back(self, photo_id: str, token: ResumeToken, claimant: bytes) -> None:
         try:
-            await self._registry.return_claim(photo_id, token.claim_secret())
+            await self._registry.return_claim(photo_id, token.claim_secret(), claimant)
         except MeshError:
             return  # the lease has ended meanwhile, or will

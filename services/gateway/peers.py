@@ -138,9 +138,9 @@ class Registry:
             call.cancel()
 
     @asynccontextmanager
-    async def claim(self, photo_id: str, owner: bytes, claim_secret: bytes) -> AsyncIterator[Claim]:
+    async def claim(self, photo_id: str, owner: bytes, claim_secret: bytes, claimant: bytes) -> AsyncIterator[Claim]:
         """Claims a parked picture. NotFound, Unavailable(NOT_PARKED_YET)."""
-        request = pb.ClaimRequest(photo_id=photo_id, owner_digest=owner, claim_secret=claim_secret)
+        request = pb.ClaimRequest(photo_id=photo_id, owner_digest=owner, claim_secret=claim_secret, claimant=claimant)
         call = self._stub.Claim(request, timeout=_SLOW_SECONDS)
         try:
             first = await call.read()
@@ -160,8 +160,8 @@ class Registry:
         finally:
             call.cancel()
 
-    async def return_claim(self, photo_id: str, claim_secret: bytes) -> None:
-        request = pb.ReturnClaimRequest(photo_id=photo_id, claim_secret=claim_secret)
+    async def return_claim(self, photo_id: str, claim_secret: bytes, claimant: bytes) -> None:
+        request = pb.ReturnClaimRequest(photo_id=photo_id, claim_secret=claim_secret, claimant=claimant)
         await _ask(self._stub.ReturnClaim(request, timeout=_QUICK_SECONDS))
 
     async def receipt(self, photo_id: str, *, wait_for_inclusion: bool) -> bytes:

@@ -20,14 +20,20 @@ VALKEY_SETTINGS: dict[str, str] = {
 }
 """Beyond ``SETTINGS``, for Valkey 8.1 and later."""
 
-_KEYS = ("lease:{*", "parked:{*", "due:{*", "receipt:{*", "owner:*", "quota:*", "pseudonym-key:*")
+_KEYS = (
+    "lease:{*", "parked:{*", "due:{*", "receipt:{*", "marker:{*", "owner:*", "quota:*", "pseudonym-key:*",
+    "replica:*", "leader:{*", "term:{*",
+)  # fmt: skip
 _COMMANDS = {
     "connection": ("ping", "hello", "select"),
     "the library": ("fcall", "function|list", "function|load"),
-    "inside its functions": ("exists", "hget", "hmget", "hset", "incr", "llen", "pexpire", "rpush", "sadd", "zadd"),
-    "leases": ("hgetall", "lindex", "smembers", "srem", "zrangebyscore", "zrem", "del", "get", "set", "pttl"),
+    "inside its functions": (
+        "exists", "hdel", "hget", "hmget", "hset", "incr", "llen", "pexpire", "rpush",
+        "zadd", "zrem", "zremrangebyscore",
+    ),
+    "leases": ("hgetall", "lindex", "zrange", "zrangebyscore", "del", "get", "set", "pttl"),
     "attestation": ("info", "config|get", "scan"),
-}
+}  # fmt: skip
 
 
 def acl_rules(username: str, password_sha256: str) -> str:

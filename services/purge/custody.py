@@ -229,15 +229,15 @@ class Custody:
             while not session.pending.empty():
                 batches.append(session.pending.get_nowait())
             reports = [report for _, batch in batches for report in batch]
-            states = await self._insist(reports) if reports else []
-            for report, state in zip(reports, states, strict=True):
-                self._compare(session, report, state)
+            states = await self._insist(reports) if reports else {}
+            for report in reports:
+                self._compare(session, report, states[report.photo_id])
             sequence = max(sequence for sequence, _ in batches)
             if sequence:
                 self._acknowledged[session.holder] = max(sequence, self._acknowledged.get(session.holder, 0))
                 session.send(Acknowledge(sequence))
 
-    async def _insist(self, reports: list[Report]) -> list[str]:
+    async def _insist(self, reports: list[Report]) -> dict[str, str]:
         while True:
             try:
                 return await self._registry.custody(reports)

@@ -1,10 +1,12 @@
-#!lua name=mayfly_1
+#!lua name=mayfly_2
 -- One function per transition of a lease. Each is atomic, declares all its keys (they share one hash tag), and gives
 -- every key that it writes a TTL before it returns. The rules are those of lease.py; a test runs both side by side.
 --
--- lease hash: state, expire and granted (Unix ms), owner, verifier, nonce, policy, segments, size,
+-- lease hash: state, expire and granted (Unix ms), owner, verifier, nonce, policy, home, segments, size, claimant, term,
 --             outcome, reason, ended (Unix ms), c:<holder> = holding:ordinal:micros, x:<holder> = expected.
+-- home is the replica of purge that ends the lease. Whoever is not (any more) is answered MOVED: that is the fence.
 -- Purge passes its own time: the registry's clock only ever counts TTLs down.
+-- What ends leases is allowed when memory is full (allow-oom), what begins them is not.
 
 local LIVE = { granted = true, active = true, parked = true, claimed = true }
 
@@ -28,41 +30,56 @@ local function belongs_to(lease, owners, first)
   return false
 end
 
--- KEYS lease, due. ARGV photo_id, expire, ttl (ms, grace included), granted, owner, verifier, nonce, policy.
+-- KEYS lease, due. ARGV photo_id, expire, ttl (ms, grace included), granted, owner, verifier, nonce, policy, home.
 local function grant(keys, args)
   if redis.call('EXISTS', keys[1]) == 1 then return 'EXISTS' end
   redis.call('HSET', keys[1], 'state', 'granted', 'expire', args[2], 'granted', args[4], 'owner', args[5],
-    'verifier', args[6], 'nonce', args[7], 'policy', args[8])
+    'verifier', args[6], 'nonce', args[7], 'policy', args[8], 'home', args[9])
   redis.call('PEXPIRE', keys[1], args[3])
   redis.call('ZADD', keys[2], args[2], args[1])
   live_at_least(keys[2], tonumber(args[3]))
   return 'OK'
 end
 
--- KEYS lease. ARGV change (H, R or L), holder, ordinal, micros. Returns the state, or GONE.
-local function custody(keys, args)
-  local state = redis.call('HGET', keys[1], 'state')
-  if not state then return 'GONE' end
-  local change, field, ordinal = args[1], 'c:' .. args[2], tonumber(args[3])
-  local known = redis.call('HGET', keys[1], field)
-  local holding, last, micros = nil, '-1', '0'
-  if known then holding, last, micros = string.match(known, '^(%u):(%d+):(%d+)$') end
-  local fresh = ordinal > tonumber(last)
+-- 'GONE', 'MOVED', or nil if the lease is this replica's.
+local function not_ours(lease, home)
+  local record = redis.call('HMGET', lease, 'state', 'home')
+  if not record[1] then return 'GONE' end
+  if record[2] ~= home then return 'MOVED' end
+  return nil
+end
+
+-- One report: change is H, R or L.
+local function report(lease, change, holder, ordinal, micros)
+  local field = 'c:' .. holder
+  local known = redis.call('HGET', lease, field)
+  local holding, last, sum = nil, '-1', '0'
+  if known then holding, last, sum = string.match(known, '^(%u):(%d+):(%d+)$') end
+  local fresh = tonumber(ordinal) > tonumber(last)
   if change == 'H' then
     if holding ~= 'L' and fresh then
-      redis.call('HSET', keys[1], field, 'H:' .. args[3] .. ':' .. micros)
-      if state == 'granted' then
-        state = 'active'
-        redis.call('HSET', keys[1], 'state', state)
-      end
+      redis.call('HSET', lease, field, 'H:' .. ordinal .. ':' .. sum)
+      if redis.call('HGET', lease, 'state') == 'granted' then redis.call('HSET', lease, 'state', 'active') end
     end
   elseif holding == 'H' and change == 'L' then
-    redis.call('HSET', keys[1], field, 'L:' .. last .. ':' .. micros)
+    redis.call('HSET', lease, field, 'L:' .. last .. ':' .. sum)
   elseif holding == 'H' and fresh then
-    local sum = string.format('%.0f', tonumber(micros) + tonumber(args[4]))
-    redis.call('HSET', keys[1], field, 'R:' .. args[3] .. ':' .. sum)
+    sum = string.format('%.0f', tonumber(sum) + tonumber(micros))
+    redis.call('HSET', lease, field, 'R:' .. ordinal .. ':' .. sum)
   end
-  return state
+end
+
+-- Reports stand in args from ``first`` on, four words each: change, holder, ordinal, micros.
+local function reports(lease, args, first)
+  for at = first, #args, 4 do report(lease, args[at], args[at + 1], args[at + 2], args[at + 3]) end
+end
+
+-- KEYS lease. ARGV home, then reports. Returns the state, GONE or MOVED.
+local function custody(keys, args)
+  local refusal = not_ours(keys[1], args[1])
+  if refusal then return refusal end
+  reports(keys[1], args, 2)
+  return redis.call('HGET', keys[1], 'state')
 end
 
 -- KEYS lease, parked. ARGV now, then the holders to expect. Forgets what an earlier attempt left.
@@ -101,69 +118,162 @@ local function park_seal(keys, args)
   return 'OK'
 end
 
--- KEYS lease. ARGV now, SHA-256 of the claim secret, then the owner's possible pseudonyms.
--- Returns {OK, expire, segments}, {WAIT} while it is being made, or {GONE}.
+-- KEYS lease. ARGV now, SHA-256 of the claim secret, claimant, then the owner's possible pseudonyms.
+-- Returns {OK, expire, segments}, {WAIT} while it is being made, or {GONE}. Whoever has claimed it may claim it again.
 local function claim(keys, args)
   local state = live_state(keys[1], args[1])
   if not state or redis.call('HGET', keys[1], 'verifier') ~= args[2] then return { 'GONE' } end
-  if not belongs_to(keys[1], args, 3) or state == 'claimed' then return { 'GONE' } end
-  if state ~= 'parked' then return { 'WAIT' } end
-  redis.call('HSET', keys[1], 'state', 'claimed')
+  if not belongs_to(keys[1], args, 4) then return { 'GONE' } end
+  if state == 'claimed' then
+    if redis.call('HGET', keys[1], 'claimant') ~= args[3] then return { 'GONE' } end
+  elseif state == 'parked' then
+    redis.call('HSET', keys[1], 'state', 'claimed', 'claimant', args[3])
+  else
+    return { 'WAIT' }
+  end
   local record = redis.call('HMGET', keys[1], 'expire', 'segments')
   return { 'OK', record[1], record[2] }
 end
 
--- KEYS lease. ARGV now, SHA-256 of the claim secret.
+-- KEYS lease. ARGV now, SHA-256 of the claim secret, claimant.
 local function return_claim(keys, args)
   local state = live_state(keys[1], args[1])
-  if state ~= 'claimed' or redis.call('HGET', keys[1], 'verifier') ~= args[2] then return 'GONE' end
+  if state ~= 'claimed' then return 'GONE' end
+  local record = redis.call('HMGET', keys[1], 'verifier', 'claimant')
+  if record[1] ~= args[2] or record[2] ~= args[3] then return 'GONE' end
   redis.call('HSET', keys[1], 'state', 'parked')
+  redis.call('HDEL', keys[1], 'claimant')
   return 'OK'
 end
 
--- KEYS lease, parked. ARGV outcome, reason, ended. The first decision stands; the picture goes at once.
--- Returns the whole record, empty if there is none.
+local function delete_lease(keys, photo_id)
+  redis.call('DEL', keys[1], keys[2])
+  redis.call('ZREM', keys[3], photo_id)
+end
+
+local function keep_receipt(key, receipt, ttl)
+  if receipt ~= '' then redis.call('SET', key, receipt, 'PX', ttl) end
+end
+
+-- KEYS lease, parked, due, receipt. ARGV photo_id, home, receipt ('' for none), the receipt's ttl (ms), then reports.
+-- The whole end of a lease that nobody holds any more: OK. HELD: somebody does. ENDED: its end was decided before.
+local function end_if_released(keys, args)
+  local refusal = not_ours(keys[1], args[2])
+  if refusal then return refusal end
+  reports(keys[1], args, 5)
+  local fields = redis.call('HGETALL', keys[1])
+  for at = 1, #fields, 2 do
+    local name, value = fields[at], fields[at + 1]
+    if name == 'state' and not LIVE[value] then return 'ENDED' end
+    if string.sub(name, 1, 2) == 'c:' and string.sub(value, 1, 1) == 'H' then return 'HELD' end
+  end
+  keep_receipt(keys[4], args[3], args[4])
+  delete_lease(keys, args[1])
+  return 'OK'
+end
+
+-- KEYS lease, parked. ARGV home, outcome, reason, ended, then reports. The first decision stands; the picture goes at
+-- once. Returns the whole record, {} if there is none, {MOVED} if it isn't this replica's.
 local function decide(keys, args)
-  local state = redis.call('HGET', keys[1], 'state')
+  local refusal = not_ours(keys[1], args[1])
+  if refusal == 'MOVED' then return { 'MOVED' } end
   redis.call('DEL', keys[2])
-  if not state then return {} end
-  if LIVE[state] then
-    redis.call('HSET', keys[1], 'state', 'ending', 'outcome', args[1], 'reason', args[2], 'ended', args[3])
+  if refusal then return {} end
+  reports(keys[1], args, 5)
+  if LIVE[redis.call('HGET', keys[1], 'state')] then
+    redis.call('HSET', keys[1], 'state', 'ending', 'outcome', args[2], 'reason', args[3], 'ended', args[4])
   end
   return redis.call('HGETALL', keys[1])
 end
 
--- KEYS lease, parked, due, receipt. ARGV photo_id, receipt ('' for none), the receipt's ttl (ms).
+-- KEYS lease, parked, due, receipt. ARGV photo_id, home, receipt ('' for none), the receipt's ttl (ms).
+-- OK also without a record: the receipt is then kept all the same.
 local function finish(keys, args)
-  if args[2] ~= '' then redis.call('SET', keys[4], args[2], 'PX', args[3]) end
-  redis.call('DEL', keys[1], keys[2])
-  redis.call('ZREM', keys[3], args[1])
+  if not_ours(keys[1], args[2]) == 'MOVED' then return 'MOVED' end
+  keep_receipt(keys[4], args[3], args[4])
+  delete_lease(keys, args[1])
   return 'OK'
 end
 
--- KEYS owner. ARGV photo_id, ttl (ms).
+-- KEYS lease. ARGV from, to, term. Makes ``to`` the lease's home, if ``from`` is and no later leader has adopted it.
+-- Returns the whole record, {} if there is none, {MOVED} if it is another's.
+local function adopt(keys, args)
+  local refusal = not_ours(keys[1], args[1])
+  if refusal == 'MOVED' then return { 'MOVED' } end
+  if refusal then return {} end
+  if tonumber(redis.call('HGET', keys[1], 'term') or '0') > tonumber(args[3]) then return { 'MOVED' } end
+  redis.call('HSET', keys[1], 'home', args[2], 'term', args[3])
+  return redis.call('HGETALL', keys[1])
+end
+
+-- KEYS owner. ARGV photo_id, expire (ms), now, ttl (ms). Leases that have expired are forgotten on the way.
 local function own(keys, args)
-  redis.call('SADD', keys[1], args[1])
-  live_at_least(keys[1], tonumber(args[2]))
+  redis.call('ZREMRANGEBYSCORE', keys[1], '-inf', args[3])
+  redis.call('ZADD', keys[1], args[2], args[1])
+  live_at_least(keys[1], tonumber(args[4]))
   return 'OK'
 end
 
--- KEYS quota. ARGV limit, ttl (ms). Returns 1 if one more is within the limit, else 0.
-local function count(keys, args)
-  if tonumber(redis.call('GET', keys[1]) or '0') >= tonumber(args[1]) then return 0 end
-  redis.call('INCR', keys[1])
-  live_at_least(keys[1], tonumber(args[2]))
-  return 1
+-- KEYS owner. ARGV photo_ids whose leases have ended.
+local function disown(keys, args)
+  redis.call('ZREM', keys[1], unpack(args))
+  return 'OK'
 end
 
-redis.register_function('mayfly_1_grant', grant)
-redis.register_function('mayfly_1_custody', custody)
-redis.register_function('mayfly_1_park_begin', park_begin)
-redis.register_function('mayfly_1_park_segment', park_segment)
-redis.register_function('mayfly_1_park_seal', park_seal)
-redis.register_function('mayfly_1_claim', claim)
-redis.register_function('mayfly_1_return_claim', return_claim)
-redis.register_function('mayfly_1_decide', decide)
-redis.register_function('mayfly_1_finish', finish)
-redis.register_function('mayfly_1_own', own)
-redis.register_function('mayfly_1_count', count)
+-- KEYS quota. ARGV ttl (ms). Returns the count, this one included.
+local function count(keys, args)
+  local number = redis.call('INCR', keys[1])
+  live_at_least(keys[1], tonumber(args[1]))
+  return number
+end
+
+-- KEYS replica. ARGV the process's random token, address, ttl (ms). KEPT: it was seen all the time since its last beat.
+-- NEW: it was not.
+local function beat(keys, args)
+  local value = args[1] .. ' ' .. args[2]
+  local kept = redis.call('GET', keys[1]) == value
+  redis.call('SET', keys[1], value, 'PX', args[3])
+  return kept and 'KEPT' or 'NEW'
+end
+
+-- KEYS leader, term. ARGV the candidate, ttl (ms), now (ms), the term's ttl (ms).
+-- Returns {leader, term}. A term is larger than every one before it, also after the registry has lost the last one.
+local function campaign(keys, args)
+  local leader = redis.call('GET', keys[1])
+  if not leader then
+    leader = args[1]
+    local last = tonumber(redis.call('GET', keys[2]) or '0')
+    local term = string.format('%.0f', math.max(last + 1, tonumber(args[3])))
+    redis.call('SET', keys[2], term, 'PX', args[4])
+  end
+  if leader == args[1] then
+    redis.call('SET', keys[1], leader, 'PX', args[2])
+    redis.call('PEXPIRE', keys[2], args[4])
+  end
+  return { leader, redis.call('GET', keys[2]) or '0' }
+end
+
+-- KEYS leader, term. ARGV the candidate. Gives the leadership back.
+local function resign(keys, args)
+  if redis.call('GET', keys[1]) == args[1] then redis.call('DEL', keys[1]) end
+  return 'OK'
+end
+
+local ENDING = { 'allow-oom' }
+redis.register_function('mayfly_2_grant', grant)
+redis.register_function { function_name = 'mayfly_2_custody', callback = custody, flags = ENDING }
+redis.register_function('mayfly_2_park_begin', park_begin)
+redis.register_function('mayfly_2_park_segment', park_segment)
+redis.register_function('mayfly_2_park_seal', park_seal)
+redis.register_function { function_name = 'mayfly_2_claim', callback = claim, flags = ENDING }
+redis.register_function { function_name = 'mayfly_2_return_claim', callback = return_claim, flags = ENDING }
+redis.register_function { function_name = 'mayfly_2_end_if_released', callback = end_if_released, flags = ENDING }
+redis.register_function { function_name = 'mayfly_2_decide', callback = decide, flags = ENDING }
+redis.register_function { function_name = 'mayfly_2_finish', callback = finish, flags = ENDING }
+redis.register_function { function_name = 'mayfly_2_adopt', callback = adopt, flags = ENDING }
+redis.register_function('mayfly_2_own', own)
+redis.register_function { function_name = 'mayfly_2_disown', callback = disown, flags = ENDING }
+redis.register_function('mayfly_2_count', count)
+redis.register_function { function_name = 'mayfly_2_beat', callback = beat, flags = ENDING }
+redis.register_function { function_name = 'mayfly_2_campaign', callback = campaign, flags = ENDING }
+redis.register_function { function_name = 'mayfly_2_resign', callback = resign, flags = ENDING }

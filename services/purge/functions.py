@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-LIBRARY = "mayfly_1"
+LIBRARY = "mayfly_2"
 """Library name and prefix of its functions; raise the number with any change that old replicas can't live with."""
 
 

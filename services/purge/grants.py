@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mesh.clock import Clock
-from mesh.errors import Exhausted, Invalid, MeshError, Unavailable
+from mesh.errors import Invalid, MeshError, Unavailable
 from mesh.tasks import Tasks
 from services.purge.book import Book
 from services.purge.ending import Endings
 from services.purge.ledger import Ledger
 from services.purge.metrics import PurgeMetrics
 from services.purge.pseudonym import Pseudonyms
+from services.purge.quota import Quota
 from services.purge.record import Grant
 from services.purge.registry import Registry, Reply
 
@@ -69,6 +70,7 @@ class Grants:
         metrics: PurgeMetrics,
     ) -> None:
         self._terms = terms
+        self._quota = Quota(terms.daily_quota)
         self._safe = safe
         self._pseudonyms = pseudonyms
         self._registry = registry
@@ -87,9 +89,8 @@ class Grants:
         ttl = self._ttl(wish.ttl)
         self._safe()
         owner = await self._pseudonyms.current(wish.owner_digest)
-        quota = self._terms.daily_quota
-        if not await self._registry.count(owner, self._pseudonyms.day(), quota):
-            raise Exhausted("QUOTA_EXCEEDED", "Today's photos are used up; come back tomorrow.", limit=quota)
+        day = self._pseudonyms.day()
+        self._quota.require(owner, day)
         now = round(self._clock.wall(), 3)
         grant = Grant(
             photo_id=secrets.token_hex(16),
@@ -101,7 +102,7 @@ class Grants:
             policy_version=wish.policy_version,
         )
         # Once it may be in the log it owes a receipt, also if the caller stops waiting.
-        admission = self._tasks.spawn(self._admit(grant))
+        admission = self._tasks.spawn(self._admit(grant, day))
         try:
             await asyncio.shield(admission)
         except asyncio.CancelledError:
@@ -113,27 +114,30 @@ class Grants:
         """Waits for admissions under way."""
         await self._tasks.wait(5)
 
-    async def _admit(self, grant: Grant) -> None:
+    async def _admit(self, grant: Grant, day: str) -> None:
         await self._ledger.admit(grant.photo_id, grant.expire)
         self._book.open(grant.photo_id, grant.expire, grant)
         self._metrics.granted.inc()
         try:
-            reply = await self._registry.grant(grant)
+            reply, count = await self._registry.grant(grant, day)
         except Unavailable:
             self._endings.lose(grant.photo_id)
             raise
         if reply is not Reply.OK:
             self._endings.lose(grant.photo_id)
             raise Unavailable("REGISTRY_UNAVAILABLE", "The lease could not be written; try again.", retry_after=1)
+        if not self._quota.counted(grant.owner, day, count):
+            self._tasks.spawn(self._revoke(grant.photo_id, "refused"))
+            self._quota.require(grant.owner, day)
 
     def _abandon(self, photo_id: str) -> None:
         """Nobody was told of this lease."""
         if self._book.get(photo_id) is not None:
-            self._tasks.spawn(self._revoke(photo_id))
+            self._tasks.spawn(self._revoke(photo_id, "peer_lost"))
 
-    async def _revoke(self, photo_id: str) -> None:
+    async def _revoke(self, photo_id: str, reason: str) -> None:
         try:
-            await self._endings.revoke(photo_id, "peer_lost")
+            await self._endings.revoke(photo_id, reason)
         except MeshError:
             return  # the reaper ends it
 

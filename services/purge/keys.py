@@ -6,10 +6,13 @@ import re
 from typing import NamedTuple
 
 SHARDS = 256
+LEADER, TERM = "leader:{reaper}", "term:{reaper}"
+"""Which replica of purge is the reaper's leader, and for the how manieth time there is a new one."""
 _PHOTO_ID = re.compile(r"^[0-9a-f]{32}$")
 _SHAPE = re.compile(
-    rb"^(?:(?:lease|parked|receipt):\{[0-9a-f]{2}\}:[0-9a-f]{32}|due:\{[0-9a-f]{2}\}"
-    rb"|owner:[0-9a-f]{32}|quota:[0-9a-f]{32}:\d{4}-\d\d-\d\d|pseudonym-key:\d{4}-\d\d-\d\d)$"
+    rb"^(?:(?:lease|parked|receipt):\{[0-9a-f]{2}\}:[0-9a-f]{32}|(?:due|marker):\{[0-9a-f]{2}\}"
+    rb"|owner:[0-9a-f]{32}|quota:[0-9a-f]{32}:\d{4}-\d\d-\d\d|pseudonym-key:\d{4}-\d\d-\d\d"
+    rb"|replica:[a-z0-9][a-z0-9.-]{0,62}|(?:leader|term):\{reaper\})$"
 )
 
 
@@ -37,6 +40,16 @@ def of_photo(photo_id: str) -> PhotoKeys:
 def due(shard: int) -> str:
     """Sorted set photo_id → expire_time (Unix ms) of one shard."""
     return f"due:{{{shard:02x}}}"
+
+
+def marker(shard: int) -> str:
+    """Says, by still being there, that the server of this shard has lost nothing."""
+    return f"marker:{{{shard:02x}}}"
+
+
+def replica(name: str) -> str:
+    """Says that a replica of purge lives."""
+    return f"replica:{name}"
 
 
 def owner(pseudonym: str) -> str:

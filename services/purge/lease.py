@@ -83,12 +83,14 @@ class Lease:
 
     custody:   by holder, "service/instance/epoch".
     expected:  holders that the conductor named; a settled lease waits for them even before they were heard of.
+    claimant:  who has CLAIMED it; nobody else may go on with it.
     """
 
     state: State = State.GRANTED
     custody: Mapping[str, Custody] = field(default_factory=lambda: _NOBODY)
     expected: frozenset[str] = frozenset()
     end: End | None = None
+    claimant: str = ""
 
     @property
     def holders(self) -> frozenset[str]:
@@ -137,17 +139,19 @@ class Lease:
             raise WrongState(self.state)
         return replace(self, state=State.PARKED)
 
-    def claim(self) -> Lease:
-        """The owner comes for it. WrongState unless PARKED: of many claims at once, one wins."""
+    def claim(self, claimant: str) -> Lease:
+        """The owner comes for it. WrongState unless PARKED: of many claims at once, one wins, and may come again."""
+        if self.state is State.CLAIMED and self.claimant == claimant:
+            return self
         if self.state is not State.PARKED:
             raise WrongState(self.state)
-        return replace(self, state=State.CLAIMED)
+        return replace(self, state=State.CLAIMED, claimant=claimant)
 
-    def return_claim(self) -> Lease:
-        """The bytes didn't reach the owner. WrongState unless CLAIMED."""
-        if self.state is not State.CLAIMED:
+    def return_claim(self, claimant: str) -> Lease:
+        """No byte has left for the owner. WrongState unless CLAIMED by this claimant."""
+        if self.state is not State.CLAIMED or self.claimant != claimant:
             raise WrongState(self.state)
-        return replace(self, state=State.PARKED)
+        return replace(self, state=State.PARKED, claimant="")
 
     def decide(self, end: End) -> Lease:
         """The end, decided: the first decision stands, later ones change nothing."""

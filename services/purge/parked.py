@@ -32,18 +32,18 @@ class Parking:
         self._book.move(photo_id, lambda lease: lease.expect(holders))
         return Berth(self._registry, self._book, self._clock, self._limit, photo_id)
 
-    async def claim(self, photo_id: str, secret: bytes, owners: Sequence[str]) -> Claimed:
-        """Of all claims at once, one wins.
+    async def claim(self, photo_id: str, secret: bytes, claimant: str, owners: Sequence[str]) -> Claimed:
+        """Of all claims at once, one wins, and only that ``claimant`` may come again.
 
         NotFound: no such lease, another's, a wrong secret, or claimed already. Unavailable (NOT_PARKED_YET): it is
         this owner's, and still being made.
         """
-        reply = await self._registry.claim(photo_id, self._clock.wall(), _digest(secret), owners)
+        reply = await self._registry.claim(photo_id, self._clock.wall(), _digest(secret), claimant, owners)
         if reply is Reply.WAIT:
             raise Unavailable("NOT_PARKED_YET", "The picture is still being made; try again.", retry_after=1)
         if not isinstance(reply, Claimed):
             raise gone()
-        self._book.move(photo_id, Lease.claim)
+        self._book.move(photo_id, lambda lease: lease.claim(claimant))
         return reply
 
     async def segments(self, photo_id: str, count: int) -> AsyncIterator[bytes]:
@@ -54,11 +54,12 @@ class Parking:
                 raise gone()
             yield segment
 
-    async def return_claim(self, photo_id: str, secret: bytes) -> None:
-        """The bytes did not reach the owner: it may claim again. NotFound: nothing of it is claimed."""
-        if await self._registry.return_claim(photo_id, self._clock.wall(), _digest(secret)) is not Reply.OK:
+    async def return_claim(self, photo_id: str, secret: bytes, claimant: str) -> None:
+        """No byte has left: others may claim it. NotFound: it is not claimed by ``claimant``."""
+        reply = await self._registry.return_claim(photo_id, self._clock.wall(), _digest(secret), claimant)
+        if reply is not Reply.OK:
             raise gone()
-        self._book.move(photo_id, Lease.return_claim)
+        self._book.move(photo_id, lambda lease: lease.return_claim(claimant))
 
 
 class Berth:

@@ -29,10 +29,15 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One lease in the registry. segments, size: what is parked, in number and bytes."""
+    """One lease in the registry.
+
+    home:            the replica of purge that ends it.
+    segments, size:  what is parked, in number and bytes.
+    """
 
     grant: Grant
     lease: Lease
+    home: str = ""
     segments: int = 0
     size: int = 0
 
@@ -56,8 +61,9 @@ def parse(photo_id: str, fields: dict[bytes, bytes]) -> Record | None:
         custody=MappingProxyType({key[2:]: _custody(value) for key, value in text.items() if key.startswith("c:")}),
         expected=frozenset(key[2:] for key in text if key.startswith("x:")),
         end=End(Outcome(text["outcome"]), text["reason"], int(text["ended"]) / 1000) if "outcome" in text else None,
+        claimant=text.get("claimant", ""),
     )
-    return Record(grant, lease, int(text.get("segments", 0)), int(text.get("size", 0)))
+    return Record(grant, lease, text.get("home", ""), int(text.get("segments", 0)), int(text.get("size", 0)))
 
 
 def _custody(value: str) -> Custody:

@@ -1,12 +1,13 @@
 """The lease registry in Redis: one method per transition, each of them one atomic function on one shard.
 
-Every method raises Unavailable("REGISTRY_UNAVAILABLE") when Redis is away.
+Every method raises Unavailable("REGISTRY_UNAVAILABLE") when Redis is away, and Moved for a lease that another replica
+of purge ends.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,15 +17,24 @@ from services.purge.lease import Outcome
 from services.purge.link import Call, Link
 from services.purge.record import Grant, Record, parse
 
+Words = list[str | int | bytes]
 GRACE = 1.5  # seconds that a lease's keys outlive it: for the reaper to see them, and gone 2 s after even without it
 RECEIPT_TTL = 3600.0  # seconds
 _QUOTA_TTL = 48 * 3600.0  # seconds
+_TERM_TTL = 48 * 3600.0  # seconds
 
 
 class Reply(StrEnum):
-    """What a transition answers. GONE: no such lease, or overdue, or ending."""
+    """What a transition answers.
+
+    GONE: no such lease, or overdue, or ending. MOVED: another replica ends it. ENDED: its end is decided.
+    HELD: somebody has the photo.
+    """
 
     OK = "OK"
+    MOVED = "MOVED"
+    ENDED = "ENDED"
+    HELD = "HELD"
     EXISTS = "EXISTS"
     GONE = "GONE"
     STATE = "STATE"
@@ -52,38 +62,60 @@ class Claimed:
     segments: int
 
 
-class Registry:
-    """Times are Unix seconds and always the caller's."""
+@dataclass(frozen=True, slots=True)
+class Leadership:
+    """leader: a replica's name. term: larger with each new leader; what an older one does late is refused."""
 
-    def __init__(self, link: Link) -> None:
+    leader: str
+    term: int
+
+
+class Moved(Exception):
+    """Another replica of purge ends this lease."""
+
+
+class Registry:
+    """Times are Unix seconds and always the caller's. home: this replica's name."""
+
+    def __init__(self, link: Link, home: str = "purge-0") -> None:
         self.link = link
+        self.home = home
 
     async def start(self) -> None:
         """Loads the function library."""
         await self.link.load_library()
 
-    async def grant(self, grant: Grant) -> Reply:
-        """Writes a new lease, and its owner's set first: an owner who revokes finds every lease."""
-        k, ttl = keys.of_photo(grant.photo_id), _ms(grant.expire - grant.granted + GRACE)
+    async def grant(self, grant: Grant, day: str) -> tuple[Reply, int]:
+        """Writes a new lease, and its owner's set first: an owner who revokes finds every lease.
+
+        Also answers how many leases this owner has now had on ``day`` (YYYY-MM-DD), this one included.
+        """
+        k, ttl, expire = keys.of_photo(grant.photo_id), _ms(grant.expire - grant.granted + GRACE), _ms(grant.expire)
+        own = (grant.photo_id, expire, _ms(grant.granted), ttl)
         record = (
-            grant.photo_id, _ms(grant.expire), ttl, _ms(grant.granted),
-            grant.owner, grant.verifier, grant.nonce_commitment, grant.policy_version,
+            grant.photo_id, expire, ttl, _ms(grant.granted),
+            grant.owner, grant.verifier, grant.nonce_commitment, grant.policy_version, self.home,
         )  # fmt: skip
-        _, reply = await self.link.call_all(
-            [("own", [keys.owner(grant.owner)], [grant.photo_id, ttl]), ("grant", [k.lease, k.due], record)]
+        _, count, reply = await self.link.call_all(
+            [
+                ("own", [keys.owner(grant.owner)], own),
+                ("count", [keys.quota(grant.owner, day)], [_ms(_QUOTA_TTL)]),
+                ("grant", [k.lease, k.due], record),
+            ]
         )
-        return _reply(reply)
+        return _reply(reply), int(count)
 
-    async def count(self, pseudonym: str, day: str, limit: int) -> bool:
-        """Counts one more lease of this owner today; False if that is over the limit."""
-        return bool(await self.link.call("count", [keys.quota(pseudonym, day)], [limit, _ms(_QUOTA_TTL)]))
-
-    async def custody(self, reports: Sequence[Report]) -> list[str]:
-        """Applies reports in their order; answers each lease's state afterwards, or "GONE"."""
+    async def custody(self, reports: Sequence[Report]) -> dict[str, str]:
+        """Applies reports in their order; answers each lease's state afterwards, or "GONE", or "MOVED"."""
+        of_photo: dict[str, list[Report]] = {}
+        for report in reports:
+            of_photo.setdefault(report.photo_id, []).append(report)
         calls: list[Call] = [
-            ("custody", [keys.of_photo(r.photo_id).lease], [r.change, r.holder, r.ordinal, r.micros]) for r in reports
+            ("custody", [keys.of_photo(photo_id).lease], [self.home, *_words(mine)])
+            for photo_id, mine in of_photo.items()
         ]
-        return [reply.decode() for reply in await self.link.call_all(calls)]
+        states = await self.link.call_all(calls)
+        return {photo_id: state.decode() for photo_id, state in zip(of_photo, states, strict=True)}
 
     async def read(self, photo_id: str) -> Record | None:
         """The whole record, or None."""
@@ -108,30 +140,91 @@ class Registry:
         segment: bytes | None = await self.link.run(lambda r: r.lindex(keys.of_photo(photo_id).parked, index))
         return segment
 
-    async def claim(self, photo_id: str, now: float, secret_digest: str, owners: Sequence[str]) -> Claimed | Reply:
-        """The claim if it won, else WAIT or GONE."""
+    async def claim(
+        self, photo_id: str, now: float, secret_digest: str, claimant: str, owners: Sequence[str]
+    ) -> Claimed | Reply:
+        """The claim if it won, or is this claimant's already; else WAIT or GONE."""
         lease = keys.of_photo(photo_id).lease
-        reply = await self.link.call("claim", [lease], [_ms(now), secret_digest, *owners])
+        reply = await self.link.call("claim", [lease], [_ms(now), secret_digest, claimant, *owners])
         if reply[0] != b"OK":
             return _reply(reply[0])
         return Claimed(int(reply[1]) / 1000, int(reply[2]))
 
-    async def return_claim(self, photo_id: str, now: float, secret_digest: str) -> Reply:
+    async def return_claim(self, photo_id: str, now: float, secret_digest: str, claimant: str) -> Reply:
         lease = keys.of_photo(photo_id).lease
-        return _reply(await self.link.call("return_claim", [lease], [_ms(now), secret_digest]))
+        return _reply(await self.link.call("return_claim", [lease], [_ms(now), secret_digest, claimant]))
 
-    async def decide(self, photo_id: str, outcome: Outcome, reason: str, at: float) -> Record | None:
-        """Decides the end unless it is decided; the record with the decision that stands, or None without a record."""
+    async def end_if_released(self, photo_id: str, receipt: bytes, reports: Sequence[Report] = ()) -> Reply:
+        """The end of a lease that nobody holds: all its keys go, its receipt stays for an hour (unless empty).
+
+        ``disown`` is still to be called.
+        reports: of this photo, applied first. GONE, HELD, ENDED, MOVED: nothing has ended.
+        """
         k = keys.of_photo(photo_id)
-        flat: list[bytes] = await self.link.call("decide", [k.lease, k.parked], [outcome.value, reason, _ms(at)])
-        return parse(photo_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+        args: Words = [photo_id, self.home, receipt, _ms(RECEIPT_TTL), *_words(reports)]
+        return _reply(await self.link.call("end_if_released", list(k), args))
+
+    async def decide(
+        self, photo_id: str, outcome: Outcome, reason: str, at: float, reports: Sequence[Report] = ()
+    ) -> Record | None:
+        """Decides the end unless it is decided; the record with the decision that stands, or None without a record.
+
+        reports: of this photo, applied first.
+        """
+        k = keys.of_photo(photo_id)
+        args: Words = [self.home, outcome.value, reason, _ms(at), *_words(reports)]
+        return _record(photo_id, await self.link.call("decide", [k.lease, k.parked], args))
 
     async def finish(self, photo_id: str, receipt: bytes, owner: str) -> None:
-        """Keeps the receipt for an hour (unless empty) and deletes every other key of the lease."""
-        k = keys.of_photo(photo_id)
-        await self.link.call("finish", list(k), [photo_id, receipt, _ms(RECEIPT_TTL)])
+        """Keeps the receipt for an hour (unless empty), and deletes what else there is of the lease.
+
+        owner: the pseudonym, empty if it isn't known.
+        """
+        calls: list[Call] = [("finish", list(keys.of_photo(photo_id)), self._finish(photo_id, receipt))]
         if owner:
-            await self.link.run(lambda r: r.srem(keys.owner(owner), photo_id))
+            calls.append(("disown", [keys.owner(owner)], [photo_id]))
+        if _reply((await self.link.call_all(calls))[0]) is Reply.MOVED:
+            raise Moved
+
+    async def disown(self, photo_ids: Mapping[str, Sequence[str]]) -> None:
+        """Forgets whose ended leases were: by pseudonym, the photo_ids."""
+        await self.link.call_all([("disown", [keys.owner(owner)], ids) for owner, ids in photo_ids.items()])
+
+    async def finish_all(self, receipts: Mapping[str, bytes]) -> None:
+        """``finish`` of many, by photo_id; those that are another replica's stay."""
+        await self.link.call_all(
+            [("finish", list(keys.of_photo(p)), self._finish(p, receipt)) for p, receipt in receipts.items()]
+        )
+
+    async def end_all_if_released(self, photo_ids: Sequence[str]) -> list[Reply]:
+        """``end_if_released`` of many, without receipts."""
+        calls: list[Call] = [("end_if_released", list(keys.of_photo(p)), self._finish(p, b"")) for p in photo_ids]
+        return [_reply(reply) for reply in await self.link.call_all(calls)]
+
+    async def adopt(self, photo_id: str, home: str, term: int) -> Record | None:
+        """Makes this replica the home of a lease whose ``home`` is dead. None without a record."""
+        reply = await self.link.call("adopt", [keys.of_photo(photo_id).lease], [home, self.home, term])
+        return _record(photo_id, reply)
+
+    async def beat(self, token: str, address: str, ttl: float) -> bool:
+        """Says that this replica lives. False if nobody could know since its last beat: others may have adopted its
+        leases."""
+        reply: bytes = await self.link.call("beat", [keys.replica(self.home)], [token, address, _ms(ttl)])
+        return reply == b"KEPT"
+
+    async def is_alive(self, replica: str) -> bool:
+        """Whether a replica has said so lately."""
+        return bool(await self.link.run(lambda r: r.get(keys.replica(replica))))
+
+    async def campaign(self, now: float, ttl: float) -> Leadership:
+        """Takes or keeps the leadership for ``ttl`` seconds if nobody else has it; says who has it."""
+        args: Words = [self.home, _ms(ttl), _ms(now), _ms(_TERM_TTL)]
+        leader, term = await self.link.call("campaign", [keys.LEADER, keys.TERM], args)
+        return Leadership(leader.decode(), int(term))
+
+    async def resign(self) -> None:
+        """Gives the leadership back, if it is ours."""
+        await self.link.call("resign", [keys.LEADER, keys.TERM], [self.home])
 
     async def receipt(self, photo_id: str) -> bytes | None:
         """What ``finish`` kept."""
@@ -140,7 +233,7 @@ class Registry:
 
     async def owned(self, pseudonym: str) -> set[str]:
         """The photo_ids of one owner's leases; some may have ended."""
-        members: set[bytes] = await self.link.run(lambda r: r.smembers(keys.owner(pseudonym)))
+        members: list[bytes] = await self.link.run(lambda r: r.zrange(keys.owner(pseudonym), 0, -1))
         return {member.decode() for member in members}
 
     async def overdue(self, now: float, limit: int) -> list[str]:
@@ -166,6 +259,19 @@ class Registry:
 
         key: bytes | None = await self.link.run(operation)
         return key
+
+    def _finish(self, photo_id: str, receipt: bytes) -> Words:
+        return [photo_id, self.home, receipt, _ms(RECEIPT_TTL)]
+
+
+def _words(reports: Sequence[Report]) -> list[str | int]:
+    return [word for r in reports for word in (r.change, r.holder, r.ordinal, r.micros)]
+
+
+def _record(photo_id: str, flat: Sequence[bytes]) -> Record | None:
+    if flat == [b"MOVED"]:
+        raise Moved
+    return parse(photo_id, dict(zip(flat[::2], flat[1::2], strict=True)))
 
 
 def _ms(seconds: float) -> int:

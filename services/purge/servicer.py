@@ -54,7 +54,9 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
             ttl=request.ttl.ToNanoseconds() / 1e9 if request.HasField("ttl") else None,
         )
         grant = await self._core.grants.grant(wish)
-        return pb.GrantLeaseResponse(photo_id=grant.photo_id, expire_time=_timestamp(grant.expire))
+        return pb.GrantLeaseResponse(
+            photo_id=grant.photo_id, expire_time=_timestamp(grant.expire), registry=self._core.registry.home
+        )
 
     async def SettleLease(self, request: pb.SettleLeaseRequest, context: ServerContext) -> pb.SettleLeaseResponse:
         reason = _ROUTES.get(request.route)
@@ -95,7 +97,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     async def Claim(self, request: pb.ClaimRequest, context: ServerContext) -> AsyncIterator[pb.ClaimResponse]:
         photo_id = _photo_id(request.photo_id)
         owners = await self._core.pseudonyms.possible(request.owner_digest)
-        claimed = await self._core.parking.claim(photo_id, request.claim_secret, owners)
+        claimed = await self._core.parking.claim(photo_id, request.claim_secret, _claimant(request.claimant), owners)
         first = pb.ClaimResponse(expire_time=_timestamp(claimed.expire), segment_count=claimed.segments)
         async for segment in self._core.parking.segments(photo_id, claimed.segments):
             first.segment = segment
@@ -103,7 +105,8 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
             first = pb.ClaimResponse()
 
     async def ReturnClaim(self, request: pb.ReturnClaimRequest, context: ServerContext) -> pb.ReturnClaimResponse:
-        await self._core.parking.return_claim(_photo_id(request.photo_id), request.claim_secret)
+        photo_id, claimant = _photo_id(request.photo_id), _claimant(request.claimant)
+        await self._core.parking.return_claim(photo_id, request.claim_secret, claimant)
         return pb.ReturnClaimResponse()
 
     async def GetReceipt(self, request: pb.GetReceiptRequest, context: ServerContext) -> pb.GetReceiptResponse:
@@ -160,6 +163,12 @@ def _photo_id(value: str) -> str:
     if not keys.is_photo_id(value):
         raise gone()
     return value
+
+
+def _claimant(value: bytes) -> str:
+    if len(value) != 16:
+        raise Invalid("CLAIM_MALFORMED", "A claimant has 16 bytes.", field="claimant", limit=16)
+    return value.hex()
 
 
 def _hello(service: str, hello: custody_pb2.HolderHello) -> Hello:

@@ -217,7 +217,7 @@ async def test_parked_claimed_returned_and_collected(purge: Purge) -> None:
     async with purge.channel("gateway") as channel:
         stub = registry(channel)
         granted = await grant(stub)
-        claim = pb.ClaimRequest(photo_id=granted.photo_id, owner_digest=OWNER, claim_secret=SECRET)
+        claim = pb.ClaimRequest(photo_id=granted.photo_id, owner_digest=OWNER, claim_secret=SECRET, claimant=b"m" * 16)
         with pytest.raises(grpc.aio.AioRpcError) as unsealed:
             await stub.Park(parking(granted.photo_id, sealed=False))
         assert unsealed.value.code() is grpc.StatusCode.ABORTED
@@ -228,11 +228,16 @@ async def test_parked_claimed_returned_and_collected(purge: Purge) -> None:
         messages = [message async for message in stub.Claim(claim)]
         assert [m.segment for m in messages] == segments
         assert (messages[0].segment_count, messages[0].expire_time) == (2, granted.expire_time)
+        other = pb.ClaimRequest()
+        other.CopyFrom(claim)
+        other.claimant = b"o" * 16
         with pytest.raises(grpc.aio.AioRpcError) as second:
-            await stub.Claim(claim).read()
+            await stub.Claim(other).read()
         assert second.value.code() is grpc.StatusCode.NOT_FOUND
-        await stub.ReturnClaim(pb.ReturnClaimRequest(photo_id=granted.photo_id, claim_secret=SECRET))
-        assert len([m async for m in stub.Claim(claim)]) == 2
+        assert len([m async for m in stub.Claim(claim)]) == 2, "the winner goes on"
+        back = pb.ReturnClaimRequest(photo_id=granted.photo_id, claim_secret=SECRET, claimant=claim.claimant)
+        await stub.ReturnClaim(back)
+        assert len([m async for m in stub.Claim(other)]) == 2
         await stub.SettleLease(pb.SettleLeaseRequest(photo_id=granted.photo_id, route=pb.DELIVERY_ROUTE_COLLECT))
         assert await purge.metric("mayfly_parked_bytes") == 0
 

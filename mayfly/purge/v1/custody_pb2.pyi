@@ -70,10 +70,12 @@ class CustodyCommand(_message.Message):
     def __init__(self, acknowledgement: _Optional[_Union[Acknowledgement, _Mapping]] = ..., revocation: _Optional[_Union[Revocation, _Mapping]] = ...) -> None: ...
 
 class Acknowledgement(_message.Message):
-    __slots__ = ("sequence",)
+    __slots__ = ("sequence", "registry")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_FIELD_NUMBER: _ClassVar[int]
     sequence: int
-    def __init__(self, sequence: _Optional[int] = ...) -> None: ...
+    registry: str
+    def __init__(self, sequence: _Optional[int] = ..., registry: _Optional[str] = ...) -> None: ...
 
 class Revocation(_message.Message):
     __slots__ = ("photo_id", "expire_time")

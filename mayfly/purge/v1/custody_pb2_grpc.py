@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class CustodyServiceStub:
-    """Callers: gateway, ingest, render. One stream for each process, as long as the process lives.
+    """Callers: gateway, ingest, render. One stream from each process to each replica of purge, as long as both live. Every
+    replica is told everything; only the one that keeps a lease acts on it.
     """
 
     def __init__(self, channel):
@@ -43,7 +44,8 @@ class CustodyServiceStub:
 
 
 class CustodyServiceServicer:
-    """Callers: gateway, ingest, render. One stream for each process, as long as the process lives.
+    """Callers: gateway, ingest, render. One stream from each process to each replica of purge, as long as both live. Every
+    replica is told everything; only the one that keeps a lease acts on it.
     """
 
     def Attend(self, request_iterator, context):
@@ -74,7 +76,8 @@ def add_CustodyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CustodyService:
-    """Callers: gateway, ingest, render. One stream for each process, as long as the process lives.
+    """Callers: gateway, ingest, render. One stream from each process to each replica of purge, as long as both live. Every
+    replica is told everything; only the one that keeps a lease acts on it.
     """
 
     @staticmethod

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CustodyServiceStub:
-    """Callers: gateway, ingest, render. One stream for each process, as long as the process lives."""
+    """Callers: gateway, ingest, render. One stream from each process to each replica of purge, as long as both live. Every
+    replica is told everything; only the one that keeps a lease acts on it.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -43,7 +45,9 @@ class CustodyServiceStub:
 
 @_typing.type_check_only
 class CustodyServiceAsyncStub(CustodyServiceStub):
-    """Callers: gateway, ingest, render. One stream for each process, as long as the process lives."""
+    """Callers: gateway, ingest, render. One stream from each process to each replica of purge, as long as both live. Every
+    replica is told everything; only the one that keeps a lease acts on it.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Attend: _aio.StreamStreamMultiCallable[_custody_pb2.CustodyReport, _custody_pb2.CustodyCommand]  # type: ignore[assignment]
@@ -55,7 +59,9 @@ class CustodyServiceAsyncStub(CustodyServiceStub):
     """
 
 class CustodyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Callers: gateway, ingest, render. One stream for each process, as long as the process lives."""
+    """Callers: gateway, ingest, render. One stream from each process to each replica of purge, as long as both live. Every
+    replica is told everything; only the one that keeps a lease acts on it.
+    """
 
     @_abc_1.abstractmethod
     def Attend(

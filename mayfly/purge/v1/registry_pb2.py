@@ -26,55 +26,55 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emayfly/purge/v1/registry.proto\x12\x0fmayfly.purge.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x01\n\x11GrantLeaseRequest\x12\x14\n\x0cowner_digest\x18\x01 \x01(\x0c\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10nonce_commitment\x18\x03 \x01(\x0c\x12\x16\n\x0e\x63laim_verifier\x18\x04 \x01(\x0c\x12\x16\n\x0epolicy_version\x18\x05 \x01(\t\"W\n\x12GrantLeaseResponse\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"f\n\x12SettleLeaseRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x0f\n\x07holders\x18\x02 \x03(\t\x12-\n\x05route\x18\x03 \x01(\x0e\x32\x1e.mayfly.purge.v1.DeliveryRoute\"-\n\x13SettleLeaseResponse\x12\x16\n\x0ereceipt_bundle\x18\x01 \x01(\x0c\"o\n\x12RevokeLeaseRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0cowner_digest\x18\x02 \x01(\x0c\x12\x31\n\x06reason\x18\x03 \x01(\x0e\x32!.mayfly.purge.v1.RevocationReason\"-\n\x13RevokeLeaseResponse\x12\x16\n\x0ereceipt_bundle\x18\x01 \x01(\x0c\"*\n\x12RevokeOwnerRequest\x12\x14\n\x0cowner_digest\x18\x01 \x01(\x0c\"\\\n\x13RevokeOwnerResponse\x12*\n\x05\x65nded\x18\x01 \x03(\x0b\x32\x1b.mayfly.purge.v1.EndedLease\x12\x19\n\x11pending_photo_ids\x18\x02 \x03(\t\"6\n\nEndedLease\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x16\n\x0ereceipt_bundle\x18\x02 \x01(\x0c\"\x83\x01\n\x0bParkRequest\x12+\n\x05start\x18\x01 \x01(\x0b\x32\x1a.mayfly.purge.v1.ParkStartH\x00\x12\x11\n\x07segment\x18\x02 \x01(\x0cH\x00\x12)\n\x04seal\x18\x03 \x01(\x0b\x32\x19.mayfly.purge.v1.ParkSealH\x00\x42\t\n\x07message\".\n\tParkStart\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x0f\n\x07holders\x18\x02 \x03(\t\"!\n\x08ParkSeal\x12\x15\n\rsegment_count\x18\x01 \x01(\r\"\x0e\n\x0cParkResponse\"L\n\x0c\x43laimRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0cowner_digest\x18\x02 \x01(\x0c\x12\x14\n\x0c\x63laim_secret\x18\x03 \x01(\x0c\"h\n\rClaimResponse\x12\x0f\n\x07segment\x18\x01 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rsegment_count\x18\x03 \x01(\r\"<\n\x12ReturnClaimRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63laim_secret\x18\x02 \x01(\x0c\"\x15\n\x13ReturnClaimResponse\"A\n\x11GetReceiptRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x1a\n\x12wait_for_inclusion\x18\x02 \x01(\x08\",\n\x12GetReceiptResponse\x12\x16\n\x0ereceipt_bundle\x18\x01 \x01(\x0c*f\n\rDeliveryRoute\x12\x1e\n\x1a\x44\x45LIVERY_ROUTE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45LIVERY_ROUTE_STREAM\x10\x01\x12\x1a\n\x16\x44\x45LIVERY_ROUTE_COLLECT\x10\x02*\x81\x02\n\x10RevocationReason\x12!\n\x1dREVOCATION_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bREVOCATION_REASON_REQUESTED\x10\x01\x12$\n REVOCATION_REASON_UPLOAD_ABORTED\x10\x02\x12\x1d\n\x19REVOCATION_REASON_REFUSED\x10\x03\x12#\n\x1fREVOCATION_REASON_ENGINE_FAILED\x10\x04\x12\x1f\n\x1bREVOCATION_REASON_PEER_LOST\x10\x05\x12\x1e\n\x1aREVOCATION_REASON_SHUTDOWN\x10\x06\x32\xb8\x05\n\x0fRegistryService\x12U\n\nGrantLease\x12\".mayfly.purge.v1.GrantLeaseRequest\x1a#.mayfly.purge.v1.GrantLeaseResponse\x12X\n\x0bSettleLease\x12#.mayfly.purge.v1.SettleLeaseRequest\x1a$.mayfly.purge.v1.SettleLeaseResponse\x12X\n\x0bRevokeLease\x12#.mayfly.purge.v1.RevokeLeaseRequest\x1a$.mayfly.purge.v1.RevokeLeaseResponse\x12X\n\x0bRevokeOwner\x12#.mayfly.purge.v1.RevokeOwnerRequest\x1a$.mayfly.purge.v1.RevokeOwnerResponse\x12\x45\n\x04Park\x12\x1c.mayfly.purge.v1.ParkRequest\x1a\x1d.mayfly.purge.v1.ParkResponse(\x01\x12H\n\x05\x43laim\x12\x1d.mayfly.purge.v1.ClaimRequest\x1a\x1e.mayfly.purge.v1.ClaimResponse0\x01\x12X\n\x0bReturnClaim\x12#.mayfly.purge.v1.ReturnClaimRequest\x1a$.mayfly.purge.v1.ReturnClaimResponse\x12U\n\nGetReceipt\x12\".mayfly.purge.v1.GetReceiptRequest\x1a#.mayfly.purge.v1.GetReceiptResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emayfly/purge/v1/registry.proto\x12\x0fmayfly.purge.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x01\n\x11GrantLeaseRequest\x12\x14\n\x0cowner_digest\x18\x01 \x01(\x0c\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10nonce_commitment\x18\x03 \x01(\x0c\x12\x16\n\x0e\x63laim_verifier\x18\x04 \x01(\x0c\x12\x16\n\x0epolicy_version\x18\x05 \x01(\t\"i\n\x12GrantLeaseResponse\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08registry\x18\x03 \x01(\t\"f\n\x12SettleLeaseRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x0f\n\x07holders\x18\x02 \x03(\t\x12-\n\x05route\x18\x03 \x01(\x0e\x32\x1e.mayfly.purge.v1.DeliveryRoute\"-\n\x13SettleLeaseResponse\x12\x16\n\x0ereceipt_bundle\x18\x01 \x01(\x0c\"o\n\x12RevokeLeaseRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0cowner_digest\x18\x02 \x01(\x0c\x12\x31\n\x06reason\x18\x03 \x01(\x0e\x32!.mayfly.purge.v1.RevocationReason\"-\n\x13RevokeLeaseResponse\x12\x16\n\x0ereceipt_bundle\x18\x01 \x01(\x0c\"*\n\x12RevokeOwnerRequest\x12\x14\n\x0cowner_digest\x18\x01 \x01(\x0c\"\\\n\x13RevokeOwnerResponse\x12*\n\x05\x65nded\x18\x01 \x03(\x0b\x32\x1b.mayfly.purge.v1.EndedLease\x12\x19\n\x11pending_photo_ids\x18\x02 \x03(\t\"6\n\nEndedLease\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x16\n\x0ereceipt_bundle\x18\x02 \x01(\x0c\"\x83\x01\n\x0bParkRequest\x12+\n\x05start\x18\x01 \x01(\x0b\x32\x1a.mayfly.purge.v1.ParkStartH\x00\x12\x11\n\x07segment\x18\x02 \x01(\x0cH\x00\x12)\n\x04seal\x18\x03 \x01(\x0b\x32\x19.mayfly.purge.v1.ParkSealH\x00\x42\t\n\x07message\".\n\tParkStart\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x0f\n\x07holders\x18\x02 \x03(\t\"!\n\x08ParkSeal\x12\x15\n\rsegment_count\x18\x01 \x01(\r\"\x0e\n\x0cParkResponse\"^\n\x0c\x43laimRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0cowner_digest\x18\x02 \x01(\x0c\x12\x14\n\x0c\x63laim_secret\x18\x03 \x01(\x0c\x12\x10\n\x08\x63laimant\x18\x04 \x01(\x0c\"h\n\rClaimResponse\x12\x0f\n\x07segment\x18\x01 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rsegment_count\x18\x03 \x01(\r\"N\n\x12ReturnClaimRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63laim_secret\x18\x02 \x01(\x0c\x12\x10\n\x08\x63laimant\x18\x03 \x01(\x0c\"\x15\n\x13ReturnClaimResponse\"A\n\x11GetReceiptRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x1a\n\x12wait_for_inclusion\x18\x02 \x01(\x08\",\n\x12GetReceiptResponse\x12\x16\n\x0ereceipt_bundle\x18\x01 \x01(\x0c*f\n\rDeliveryRoute\x12\x1e\n\x1a\x44\x45LIVERY_ROUTE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45LIVERY_ROUTE_STREAM\x10\x01\x12\x1a\n\x16\x44\x45LIVERY_ROUTE_COLLECT\x10\x02*\x81\x02\n\x10RevocationReason\x12!\n\x1dREVOCATION_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bREVOCATION_REASON_REQUESTED\x10\x01\x12$\n REVOCATION_REASON_UPLOAD_ABORTED\x10\x02\x12\x1d\n\x19REVOCATION_REASON_REFUSED\x10\x03\x12#\n\x1fREVOCATION_REASON_ENGINE_FAILED\x10\x04\x12\x1f\n\x1bREVOCATION_REASON_PEER_LOST\x10\x05\x12\x1e\n\x1aREVOCATION_REASON_SHUTDOWN\x10\x06\x32\xb8\x05\n\x0fRegistryService\x12U\n\nGrantLease\x12\".mayfly.purge.v1.GrantLeaseRequest\x1a#.mayfly.purge.v1.GrantLeaseResponse\x12X\n\x0bSettleLease\x12#.mayfly.purge.v1.SettleLeaseRequest\x1a$.mayfly.purge.v1.SettleLeaseResponse\x12X\n\x0bRevokeLease\x12#.mayfly.purge.v1.RevokeLeaseRequest\x1a$.mayfly.purge.v1.RevokeLeaseResponse\x12X\n\x0bRevokeOwner\x12#.mayfly.purge.v1.RevokeOwnerRequest\x1a$.mayfly.purge.v1.RevokeOwnerResponse\x12\x45\n\x04Park\x12\x1c.mayfly.purge.v1.ParkRequest\x1a\x1d.mayfly.purge.v1.ParkResponse(\x01\x12H\n\x05\x43laim\x12\x1d.mayfly.purge.v1.ClaimRequest\x1a\x1e.mayfly.purge.v1.ClaimResponse0\x01\x12X\n\x0bReturnClaim\x12#.mayfly.purge.v1.ReturnClaimRequest\x1a$.mayfly.purge.v1.ReturnClaimResponse\x12U\n\nGetReceipt\x12\".mayfly.purge.v1.GetReceiptRequest\x1a#.mayfly.purge.v1.GetReceiptResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mayfly.purge.v1.registry_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DELIVERYROUTE']._serialized_start=1483
-  _globals['_DELIVERYROUTE']._serialized_end=1585
-  _globals['_REVOCATIONREASON']._serialized_start=1588
-  _globals['_REVOCATIONREASON']._serialized_end=1845
+  _globals['_DELIVERYROUTE']._serialized_start=1537
+  _globals['_DELIVERYROUTE']._serialized_end=1639
+  _globals['_REVOCATIONREASON']._serialized_start=1642
+  _globals['_REVOCATIONREASON']._serialized_end=1899
   _globals['_GRANTLEASEREQUEST']._serialized_start=117
   _globals['_GRANTLEASEREQUEST']._serialized_end=272
   _globals['_GRANTLEASERESPONSE']._serialized_start=274
-  _globals['_GRANTLEASERESPONSE']._serialized_end=361
-  _globals['_SETTLELEASEREQUEST']._serialized_start=363
-  _globals['_SETTLELEASEREQUEST']._serialized_end=465
-  _globals['_SETTLELEASERESPONSE']._serialized_start=467
-  _globals['_SETTLELEASERESPONSE']._serialized_end=512
-  _globals['_REVOKELEASEREQUEST']._serialized_start=514
-  _globals['_REVOKELEASEREQUEST']._serialized_end=625
-  _globals['_REVOKELEASERESPONSE']._serialized_start=627
-  _globals['_REVOKELEASERESPONSE']._serialized_end=672
-  _globals['_REVOKEOWNERREQUEST']._serialized_start=674
-  _globals['_REVOKEOWNERREQUEST']._serialized_end=716
-  _globals['_REVOKEOWNERRESPONSE']._serialized_start=718
-  _globals['_REVOKEOWNERRESPONSE']._serialized_end=810
-  _globals['_ENDEDLEASE']._serialized_start=812
-  _globals['_ENDEDLEASE']._serialized_end=866
-  _globals['_PARKREQUEST']._serialized_start=869
-  _globals['_PARKREQUEST']._serialized_end=1000
-  _globals['_PARKSTART']._serialized_start=1002
-  _globals['_PARKSTART']._serialized_end=1048
-  _globals['_PARKSEAL']._serialized_start=1050
-  _globals['_PARKSEAL']._serialized_end=1083
-  _globals['_PARKRESPONSE']._serialized_start=1085
-  _globals['_PARKRESPONSE']._serialized_end=1099
-  _globals['_CLAIMREQUEST']._serialized_start=1101
-  _globals['_CLAIMREQUEST']._serialized_end=1177
-  _globals['_CLAIMRESPONSE']._serialized_start=1179
-  _globals['_CLAIMRESPONSE']._serialized_end=1283
-  _globals['_RETURNCLAIMREQUEST']._serialized_start=1285
-  _globals['_RETURNCLAIMREQUEST']._serialized_end=1345
-  _globals['_RETURNCLAIMRESPONSE']._serialized_start=1347
-  _globals['_RETURNCLAIMRESPONSE']._serialized_end=1368
-  _globals['_GETRECEIPTREQUEST']._serialized_start=1370
-  _globals['_GETRECEIPTREQUEST']._serialized_end=1435
-  _globals['_GETRECEIPTRESPONSE']._serialized_start=1437
-  _globals['_GETRECEIPTRESPONSE']._serialized_end=1481
-  _globals['_REGISTRYSERVICE']._serialized_start=1848
-  _globals['_REGISTRYSERVICE']._serialized_end=2544
+  _globals['_GRANTLEASERESPONSE']._serialized_end=379
+  _globals['_SETTLELEASEREQUEST']._serialized_start=381
+  _globals['_SETTLELEASEREQUEST']._serialized_end=483
+  _globals['_SETTLELEASERESPONSE']._serialized_start=485
+  _globals['_SETTLELEASERESPONSE']._serialized_end=530
+  _globals['_REVOKELEASEREQUEST']._serialized_start=532
+  _globals['_REVOKELEASEREQUEST']._serialized_end=643
+  _globals['_REVOKELEASERESPONSE']._serialized_start=645
+  _globals['_REVOKELEASERESPONSE']._serialized_end=690
+  _globals['_REVOKEOWNERREQUEST']._serialized_start=692
+  _globals['_REVOKEOWNERREQUEST']._serialized_end=734
+  _globals['_REVOKEOWNERRESPONSE']._serialized_start=736
+  _globals['_REVOKEOWNERRESPONSE']._serialized_end=828
+  _globals['_ENDEDLEASE']._serialized_start=830
+  _globals['_ENDEDLEASE']._serialized_end=884
+  _globals['_PARKREQUEST']._serialized_start=887
+  _globals['_PARKREQUEST']._serialized_end=1018
+  _globals['_PARKSTART']._serialized_start=1020
+  _globals['_PARKSTART']._serialized_end=1066
+  _globals['_PARKSEAL']._serialized_start=1068
+  _globals['_PARKSEAL']._serialized_end=1101
+  _globals['_PARKRESPONSE']._serialized_start=1103
+  _globals['_PARKRESPONSE']._serialized_end=1117
+  _globals['_CLAIMREQUEST']._serialized_start=1119
+  _globals['_CLAIMREQUEST']._serialized_end=1213
+  _globals['_CLAIMRESPONSE']._serialized_start=1215
+  _globals['_CLAIMRESPONSE']._serialized_end=1319
+  _globals['_RETURNCLAIMREQUEST']._serialized_start=1321
+  _globals['_RETURNCLAIMREQUEST']._serialized_end=1399
+  _globals['_RETURNCLAIMRESPONSE']._serialized_start=1401
+  _globals['_RETURNCLAIMRESPONSE']._serialized_end=1422
+  _globals['_GETRECEIPTREQUEST']._serialized_start=1424
+  _globals['_GETRECEIPTREQUEST']._serialized_end=1489
+  _globals['_GETRECEIPTRESPONSE']._serialized_start=1491
+  _globals['_GETRECEIPTRESPONSE']._serialized_end=1535
+  _globals['_REGISTRYSERVICE']._serialized_start=1902
+  _globals['_REGISTRYSERVICE']._serialized_end=2598
 # @@protoc_insertion_point(module_scope)

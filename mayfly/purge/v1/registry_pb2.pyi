@@ -52,12 +52,14 @@ class GrantLeaseRequest(_message.Message):
     def __init__(self, owner_digest: _Optional[bytes] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., nonce_commitment: _Optional[bytes] = ..., claim_verifier: _Optional[bytes] = ..., policy_version: _Optional[str] = ...) -> None: ...
 
 class GrantLeaseResponse(_message.Message):
-    __slots__ = ("photo_id", "expire_time")
+    __slots__ = ("photo_id", "expire_time", "registry")
     PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_FIELD_NUMBER: _ClassVar[int]
     photo_id: str
     expire_time: _timestamp_pb2.Timestamp
-    def __init__(self, photo_id: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    registry: str
+    def __init__(self, photo_id: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., registry: _Optional[str] = ...) -> None: ...
 
 class SettleLeaseRequest(_message.Message):
     __slots__ = ("photo_id", "holders", "route")
@@ -142,14 +144,16 @@ class ParkResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class ClaimRequest(_message.Message):
-    __slots__ = ("photo_id", "owner_digest", "claim_secret")
+    __slots__ = ("photo_id", "owner_digest", "claim_secret", "claimant")
     PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
     OWNER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     CLAIM_SECRET_FIELD_NUMBER: _ClassVar[int]
+    CLAIMANT_FIELD_NUMBER: _ClassVar[int]
     photo_id: str
     owner_digest: bytes
     claim_secret: bytes
-    def __init__(self, photo_id: _Optional[str] = ..., owner_digest: _Optional[bytes] = ..., claim_secret: _Optional[bytes] = ...) -> None: ...
+    claimant: bytes
+    def __init__(self, photo_id: _Optional[str] = ..., owner_digest: _Optional[bytes] = ..., claim_secret: _Optional[bytes] = ..., claimant: _Optional[bytes] = ...) -> None: ...
 
 class ClaimResponse(_message.Message):
     __slots__ = ("segment", "expire_time", "segment_count")
@@ -162,12 +166,14 @@ class ClaimResponse(_message.Message):
     def __init__(self, segment: _Optional[bytes] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., segment_count: _Optional[int] = ...) -> None: ...
 
 class ReturnClaimRequest(_message.Message):
-    __slots__ = ("photo_id", "claim_secret")
+    __slots__ = ("photo_id", "claim_secret", "claimant")
     PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
     CLAIM_SECRET_FIELD_NUMBER: _ClassVar[int]
+    CLAIMANT_FIELD_NUMBER: _ClassVar[int]
     photo_id: str
     claim_secret: bytes
-    def __init__(self, photo_id: _Optional[str] = ..., claim_secret: _Optional[bytes] = ...) -> None: ...
+    claimant: bytes
+    def __init__(self, photo_id: _Optional[str] = ..., claim_secret: _Optional[bytes] = ..., claimant: _Optional[bytes] = ...) -> None: ...
 
 class ReturnClaimResponse(_message.Message):
     __slots__ = ()

@@ -122,14 +122,14 @@ class RegistryServiceServicer:
 
     def Claim(self, request, context):
         """Claims a parked picture (atomically, before the first byte leaves) and streams its ciphertext.
-        NOT_FOUND: no such lease, wrong claim secret, or already claimed. UNAVAILABLE (NOT_PARKED_YET): still being made.
+        NOT_FOUND: no such lease, wrong claim secret, or claimed by another. UNAVAILABLE (NOT_PARKED_YET): still being made.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReturnClaim(self, request, context):
-        """Gives a claim back whose bytes did not reach the client, so that it can try again within the lease.
+        """Gives back a claim of which no byte has left for the client, so that others may claim it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,10 +52,10 @@ class RegistryServiceStub:
     """Parks a finished picture. Only ciphertext arrives; it lives under the lease's own TTL."""
     Claim: _grpc.UnaryStreamMultiCallable[_registry_pb2.ClaimRequest, _registry_pb2.ClaimResponse]
     """Claims a parked picture (atomically, before the first byte leaves) and streams its ciphertext.
-    NOT_FOUND: no such lease, wrong claim secret, or already claimed. UNAVAILABLE (NOT_PARKED_YET): still being made.
+    NOT_FOUND: no such lease, wrong claim secret, or claimed by another. UNAVAILABLE (NOT_PARKED_YET): still being made.
     """
     ReturnClaim: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ReturnClaimRequest, _registry_pb2.ReturnClaimResponse]
-    """Gives a claim back whose bytes did not reach the client, so that it can try again within the lease."""
+    """Gives back a claim of which no byte has left for the client, so that others may claim it."""
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetReceiptRequest, _registry_pb2.GetReceiptResponse]
     """The receipt of an ended lease. NOT_FOUND while it lives, after an hour, or if it never existed."""
 
@@ -83,10 +83,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Parks a finished picture. Only ciphertext arrives; it lives under the lease's own TTL."""
     Claim: _aio.UnaryStreamMultiCallable[_registry_pb2.ClaimRequest, _registry_pb2.ClaimResponse]  # type: ignore[assignment]
     """Claims a parked picture (atomically, before the first byte leaves) and streams its ciphertext.
-    NOT_FOUND: no such lease, wrong claim secret, or already claimed. UNAVAILABLE (NOT_PARKED_YET): still being made.
+    NOT_FOUND: no such lease, wrong claim secret, or claimed by another. UNAVAILABLE (NOT_PARKED_YET): still being made.
     """
     ReturnClaim: _aio.UnaryUnaryMultiCallable[_registry_pb2.ReturnClaimRequest, _registry_pb2.ReturnClaimResponse]  # type: ignore[assignment]
-    """Gives a claim back whose bytes did not reach the client, so that it can try again within the lease."""
+    """Gives back a claim of which no byte has left for the client, so that others may claim it."""
     GetReceipt: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetReceiptRequest, _registry_pb2.GetReceiptResponse]  # type: ignore[assignment]
     """The receipt of an ended lease. NOT_FOUND while it lives, after an hour, or if it never existed."""
 
@@ -147,7 +147,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_registry_pb2.ClaimResponse], _abc.AsyncIterator[_registry_pb2.ClaimResponse]]:
         """Claims a parked picture (atomically, before the first byte leaves) and streams its ciphertext.
-        NOT_FOUND: no such lease, wrong claim secret, or already claimed. UNAVAILABLE (NOT_PARKED_YET): still being made.
+        NOT_FOUND: no such lease, wrong claim secret, or claimed by another. UNAVAILABLE (NOT_PARKED_YET): still being made.
         """
 
     @_abc_1.abstractmethod
@@ -156,7 +156,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.ReturnClaimRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ReturnClaimResponse, _abc.Awaitable[_registry_pb2.ReturnClaimResponse]]:
-        """Gives a claim back whose bytes did not reach the client, so that it can try again within the lease."""
+        """Gives back a claim of which no byte has left for the client, so that others may claim it."""
 
     @_abc_1.abstractmethod
     def GetReceipt(

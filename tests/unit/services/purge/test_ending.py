@@ -262,7 +262,7 @@ async def test_a_parked_picture_is_claimed_once_and_settled(purge: Desk, admin: 
     await gateway.hold(grant.photo_id)
     owners = await purge.core.pseudonyms.possible(OWNER)
     with pytest.raises(Unavailable) as early:
-        await purge.core.parking.claim(grant.photo_id, SECRET, owners)
+        await purge.core.parking.claim(grant.photo_id, SECRET, "me", owners)
     assert early.value.reason == "NOT_PARKED_YET"
     berth = await purge.core.parking.begin(grant.photo_id, [gateway.name])
     for segment in (b"one" * 100_000, b"two"):
@@ -272,24 +272,24 @@ async def test_a_parked_picture_is_claimed_once_and_settled(purge: Desk, admin: 
     assert purge.metric("mayfly_parked_pictures") == 1
     assert purge.metric("mayfly_parked_bytes") == 300_003
     assert keys_without_ttl(admin) == []
-    claims = [purge.core.parking.claim(grant.photo_id, SECRET, owners) for _ in range(50)]
+    claims = [purge.core.parking.claim(grant.photo_id, SECRET, f"{n}", owners) for n in range(50)]
     replies = await asyncio.gather(*claims, return_exceptions=True)
-    [claimed] = [r for r in replies if not isinstance(r, BaseException)]
+    [(winner, claimed)] = [(f"{n}", r) for n, r in enumerate(replies) if not isinstance(r, BaseException)]
     assert {type(r) for r in replies if isinstance(r, BaseException)} == {NotFound}
     assert [s async for s in purge.core.parking.segments(grant.photo_id, claimed.segments)] == [
         b"one" * 100_000,
         b"two",
     ]
     with pytest.raises(NotFound):
-        await purge.core.parking.return_claim(grant.photo_id, b"wrong")
-    await purge.core.parking.return_claim(grant.photo_id, SECRET)
-    await purge.core.parking.claim(grant.photo_id, SECRET, owners)
+        await purge.core.parking.return_claim(grant.photo_id, b"wrong", winner)
+    await purge.core.parking.return_claim(grant.photo_id, SECRET, winner)
+    await purge.core.parking.claim(grant.photo_id, SECRET, "me", owners)
     logged = await purge.core.endings.settle(grant.photo_id, [gateway.name], "collected")
     assert logged.receipt.reason == "collected"
     assert remains(admin, grant.photo_id) == []
     assert purge.metric("mayfly_parked_bytes") == 0
     with pytest.raises(NotFound):
-        await purge.core.parking.claim(grant.photo_id, SECRET, owners)
+        await purge.core.parking.claim(grant.photo_id, SECRET, "me", owners)
 
 
 async def test_a_revoked_picture_is_gone_at_once_in_the_middle_of_a_claim(purge: Desk) -> None:
@@ -299,7 +299,7 @@ async def test_a_revoked_picture_is_gone_at_once_in_the_middle_of_a_claim(purge:
     await berth.add(b"one")
     await berth.add(b"two")
     await berth.seal(2)
-    await purge.core.parking.claim(grant.photo_id, SECRET, await purge.core.pseudonyms.possible(OWNER))
+    await purge.core.parking.claim(grant.photo_id, SECRET, "me", await purge.core.pseudonyms.possible(OWNER))
     await gateway.hold(grant.photo_id)
     segments = purge.core.parking.segments(grant.photo_id, 2)
     assert await anext(segments) == b"one"
@@ -467,7 +467,7 @@ async def test_a_crash_between_receipt_and_deletion_leaves_no_second_receipt(
         grant = await first.grant()
         logged = await first.core.endings.revoke(grant.photo_id, "refused")
         assert logged is not None
-        await first.core.registry.grant(grant)  # as if nothing had been deleted
+        await first.core.registry.grant(grant, "2026-11-23")  # as if nothing had been deleted
         await first.core.registry.decide(grant.photo_id, Outcome.REVOKED, "refused", grant.granted)
         admin.delete(keys.of_photo(grant.photo_id).receipt)
     async with desk(valkey.url, tmp_path / "log") as second:
@@ -491,6 +491,6 @@ async def test_a_restart_without_a_registry_ends_leases_when_they_are_due(
 
 async def test_keys_of_leases_that_owe_no_receipt_are_swept(purge: Desk, admin: Any) -> None:
     stranger = a_grant(ttl=0.1, now=time.time())
-    await purge.core.registry.grant(stranger)
+    await purge.core.registry.grant(stranger, "2026-11-23")
     await eventually(lambda: remains(admin, stranger.photo_id) == [], within=3)
     assert purge.receipts() == {}

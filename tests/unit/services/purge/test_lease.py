@@ -53,18 +53,22 @@ class LeaseMachine(RuleBasedStateMachine):
         self.lease = self.lease.lose(holder)
         assert holder not in self.lease.holders
 
-    @rule(transition=st.sampled_from(["park", "claim", "return_claim"]))
-    def move(self, transition: str) -> None:
+    @rule(transition=st.sampled_from(["park", "claim", "return_claim"]), claimant=st.sampled_from(["me", "another"]))
+    def move(self, transition: str, claimant: str) -> None:
         allowed = {
             "park": (State.GRANTED, State.ACTIVE),
             "claim": (State.PARKED,),
             "return_claim": (State.CLAIMED,),
         }[transition]
-        if self.lease.state in allowed:
-            self.lease = getattr(self.lease, transition)()
+        words = () if transition == "park" else (claimant,)
+        mine = self.lease.state is not State.CLAIMED or self.lease.claimant == claimant
+        if self.lease.state in allowed and mine:
+            self.lease = getattr(self.lease, transition)(*words)
+        elif transition == "claim" and self.lease.state is State.CLAIMED and mine:
+            assert self.lease.claim(claimant) is self.lease
         else:
             with pytest.raises(WrongState):
-                getattr(self.lease, transition)()
+                getattr(self.lease, transition)(*words)
 
     @rule(outcome=outcomes, at=st.floats(0, 1e9))
     def decide(self, outcome: Outcome, at: float) -> None:
@@ -124,7 +128,7 @@ def test_an_expected_holder_is_awaited_before_it_was_heard_of() -> None:
 
 
 def test_a_holder_may_hold_again_and_its_time_adds_up() -> None:
-    lease = Lease().hold("gateway/g/a", 1).release("gateway/g/a", 2, 5).park().claim()
+    lease = Lease().hold("gateway/g/a", 1).release("gateway/g/a", 2, 5).park().claim("me")
     lease = lease.hold("gateway/g/a", 3).release("gateway/g/a", 4, 6)
     assert lease.custody["gateway/g/a"].micros == 11
 
