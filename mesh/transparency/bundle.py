@@ -33,12 +33,16 @@ class Bundle:
 
     def to_json(self) -> bytes:
         """The bundle's one spelling."""
-        value: dict[str, object] = {"envelope": self.envelope.to_value()}
-        if self.log is not None:
-            value["index"] = self.log.index
-            value["inclusion_proof"] = [to_base64(item) for item in self.log.inclusion_proof]
-            value["checkpoint"] = self.log.checkpoint.decode()
-        return to_json(value)
+        if self.log is None:
+            return b'{"envelope":%b}' % self.envelope.to_json()
+        return to_json(
+            {
+                "envelope": self.envelope.to_value(),
+                "index": self.log.index,
+                "inclusion_proof": [to_base64(item) for item in self.log.inclusion_proof],
+                "checkpoint": self.log.checkpoint.decode(),
+            }
+        )
 
     @classmethod
     def from_json(cls, data: bytes) -> Bundle:

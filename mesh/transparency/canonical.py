@@ -13,12 +13,13 @@ import json
 from mesh.transparency.errors import VerificationError
 
 _UNREADABLE = (ValueError, TypeError, RecursionError)
+# json.dumps would build an encoder for each call that has options.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def to_json(value: object) -> bytes:
     """UTF-8, keys sorted, no whitespace, no NaN. Raises ValueError or TypeError for what JSON can't hold."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return _ENCODER.encode(value).encode()
 
 
 def from_json(data: bytes, check: str) -> object:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mesh.transparency.canonical import from_base64, to_base64
 from mesh.transparency.errors import VerificationError
 from mesh.transparency.merkle import HASH_SIZE, MAX_SIZE
-from mesh.transparency.note import Signer, Verifier, open_note
+from mesh.transparency.note import ED25519, Signer, Verifier, open_note
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,13 @@ def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> bytes:
     return signer.sign(checkpoint.text())
 
 
-def open_checkpoint(data: bytes, verifier: Verifier) -> Checkpoint:
-    """The checkpoint in a note that ``verifier``'s key has signed; its origin is the key's name.
+def open_checkpoint(data: bytes, *verifiers: Verifier) -> Checkpoint:
+    """The checkpoint in a note that one of these keys has signed, by the name that is its origin.
 
     Raises VerificationError("note" or "checkpoint", ...).
     """
-    checkpoint = Checkpoint.parse(open_note(data, [verifier]).text)
-    if checkpoint.origin != verifier.name:
+    note = open_note(data, verifiers)
+    checkpoint = Checkpoint.parse(note.text)
+    if all(checkpoint.origin != key.name for key in note.verified if key.kind == ED25519):
         raise VerificationError("checkpoint", "The checkpoint's origin is not the log that the key belongs to.")
     return checkpoint

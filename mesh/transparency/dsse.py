@@ -8,14 +8,17 @@ DSSE verifier reads.
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from mesh.transparency.canonical import fields, from_base64, from_json, items, text, to_base64, to_json
 from mesh.transparency.errors import VerificationError
+from mesh.transparency.keys import SigningKey
 
 _ENVELOPE = frozenset({"payload", "payloadType", "signatures"})
 _SIGNATURE = frozenset({"keyid", "sig"})
@@ -56,8 +59,13 @@ class Envelope:
         }
 
     def to_json(self) -> bytes:
-        """The envelope's one spelling."""
-        return to_json(self.to_value())
+        """The envelope's one spelling: as ``to_json(self.to_value())``, without looking for an order that is known."""
+        return b'{"payload":"%b","payloadType":%b,"signatures":[{"keyid":%b,"sig":"%b"}]}' % (
+            b64encode(self.payload),
+            _quoted(self.payload_type),
+            _quoted(self.keyid),
+            b64encode(self.signature),
+        )
 
     @classmethod
     def from_value(cls, value: object) -> Envelope:
@@ -80,9 +88,10 @@ class Envelope:
         return cls.from_value(from_json(data, "envelope"))
 
 
-def sign(payload_type: str, payload: bytes, key: Ed25519PrivateKey) -> Envelope:
+def sign(payload_type: str, payload: bytes, key: SigningKey, keyid: str = "") -> Envelope:
+    """keyid: of ``key``, from whoever signs so often that working it out again would tell. Raises as the key does."""
     signature = key.sign(pae(payload_type, payload))
-    return Envelope(payload_type, payload, key_id(key.public_key()), signature)
+    return Envelope(payload_type, payload, keyid or key_id(key.public_key()), signature)
 
 
 def verify(envelope: Envelope, keys: Mapping[str, Ed25519PublicKey], payload_type: str) -> bytes:
@@ -100,3 +109,8 @@ def verify(envelope: Envelope, keys: Mapping[str, Ed25519PublicKey], payload_typ
     if envelope.payload_type != payload_type:
         raise VerificationError("signature", f"The content is not of the type {payload_type}.")
     return envelope.payload
+
+
+@lru_cache(maxsize=64)
+def _quoted(text: str) -> bytes:
+    return to_json(text)

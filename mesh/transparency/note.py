@@ -1,6 +1,7 @@
-"""Signed notes (https://c2sp.org/signed-note) with Ed25519, the only signature type that Mayfly's logs use.
+"""Signed notes (https://c2sp.org/signed-note) with Ed25519 signatures, and witnesses' Ed25519 cosignatures on them.
 
-A note is text, a blank line, and signature lines ``— <key name> base64(key id || signature)``.
+A note is text, a blank line, and signature lines ``— <key name> base64(key id || signature)``. A cosignature
+(https://c2sp.org/tlog-cosignature) is a signature with a time in front of it, by a key of another kind.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from mesh.transparency.canonical import from_base64, to_base64
 from mesh.transparency.errors import VerificationError
+from mesh.transparency.keys import SigningKey
 
 ED25519 = b"\x01"
+COSIGNATURE = b"\x04"  # cosignature/v1; the ML-DSA-44 kind, 0x06, is not known here and is ignored like any unknown key
 MAX_NOTE = 256 * 1024  # bytes; the spec asks for at least 16 signatures of up to 5 kB
 MAX_SIGNATURES = 32
 _DASH = "— "
@@ -23,10 +26,11 @@ _DASH = "— "
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """A named public key. ``name`` is not empty and has neither spaces nor a plus sign."""
+    """A named public key. ``name`` is not empty and has neither spaces nor a plus sign. kind: ED25519, COSIGNATURE."""
 
     name: str
     key: Ed25519PublicKey
+    kind: bytes = ED25519
 
     def __post_init__(self) -> None:
         if not _is_name(self.name):
@@ -34,13 +38,13 @@ class Verifier:
 
     @property
     def key_id(self) -> bytes:
-        """SHA-256(name || 0x0A || 0x01 || public key)[:4]."""
-        return _key_id(self.name, ED25519 + self.key.public_bytes_raw())
+        """SHA-256(name || 0x0A || kind || public key)[:4]."""
+        return _key_id(self.name, self.kind + self.key.public_bytes_raw())
 
     @property
     def vkey(self) -> str:
-        """The verifier key string ``name+hash+base64(type || public key)``."""
-        return f"{self.name}+{self.key_id.hex()}+{to_base64(ED25519 + self.key.public_bytes_raw())}"
+        """The verifier key string ``name+hash+base64(kind || public key)``."""
+        return f"{self.name}+{self.key_id.hex()}+{to_base64(self.kind + self.key.public_bytes_raw())}"
 
     @classmethod
     def parse(cls, vkey: str) -> Verifier:
@@ -48,11 +52,11 @@ class Verifier:
         name, _, rest = vkey.partition("+")
         digest, _, encoded = rest.partition("+")
         material = from_base64(encoded, "key")
-        if not _is_name(name) or len(material) != 33 or material[:1] != ED25519:
+        if not _is_name(name) or len(material) != 33 or material[:1] not in (ED25519, COSIGNATURE):
             raise VerificationError("key", "This is not an Ed25519 verifier key (name+hash+base64).")
         if _key_id(name, material).hex() != digest:
             raise VerificationError("key", "The verifier key's hash does not belong to its name and key.")
-        return cls(name, Ed25519PublicKey.from_public_bytes(material[1:]))
+        return cls(name, Ed25519PublicKey.from_public_bytes(material[1:]), material[:1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Signer:
     """A named private key."""
 
     name: str
-    key: Ed25519PrivateKey
+    key: SigningKey
 
     @property
     def verifier(self) -> Verifier:
@@ -70,8 +74,7 @@ class Signer:
         """``text`` as a note with this one signature. Raises ValueError for text that a note can't hold."""
         if not text.endswith("\n") or not _is_clean(text):
             raise ValueError("a note's text ends in a newline and has no other control characters")
-        signature = self.verifier.key_id + self.key.sign(text.encode())
-        return f"{text}\n{_DASH}{self.name} {to_base64(signature)}\n".encode()
+        return f"{text}\n".encode() + signature_line(self.verifier, self.key.sign(text.encode()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,29 @@ class Note:
     text: str
     verified: tuple[Verifier, ...]
     unknown: tuple[str, ...]
+
+
+def signature_line(verifier: Verifier, signature: bytes) -> bytes:
+    """What stands below a note for one signature."""
+    return f"{_DASH}{verifier.name} {to_base64(verifier.key_id + signature)}\n".encode()
+
+
+def cosigned_message(text: str, seconds: int) -> bytes:
+    """What a witness signs at this time, Unix seconds; before its signature stand the seconds in eight bytes."""
+    return f"cosignature/v1\ntime {seconds}\n{text}".encode()
+
+
+def is_signed_by(data: bytes, verifier: Verifier) -> bool:
+    """Whether there is a signature line of this key. It is not checked. Raises VerificationError("note", ...)."""
+    return any(_parse_signature(line)[:2] == (verifier.name, verifier.key_id) for line in _split(data)[1])
+
+
+def only_signed_by(data: bytes, verifiers: Sequence[Verifier]) -> bytes:
+    """The note without the signature lines of other keys. Raises VerificationError("note", ...)."""
+    known = {(verifier.name, verifier.key_id) for verifier in verifiers}
+    text, lines = _split(data)
+    kept = [line for line in lines if _parse_signature(line)[:2] in known]
+    return (text + "\n" + "".join(f"{line}\n" for line in kept)).encode()
 
 
 def open_note(data: bytes, verifiers: Sequence[Verifier]) -> Note:
@@ -134,8 +160,14 @@ def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
 
 
 def _check(verifier: Verifier, signature: bytes, text: str) -> None:
+    message = text.encode()
+    if verifier.kind == COSIGNATURE:
+        seconds, signature = int.from_bytes(signature[:8], "big"), signature[8:]
+        if seconds >= 1 << 63:
+            raise VerificationError("note", "A cosignature is of a time that can't be.")
+        message = cosigned_message(text, seconds)
     try:
-        verifier.key.verify(signature, text.encode())
+        verifier.key.verify(signature, message)
     except InvalidSignature as error:
         raise VerificationError("note", "The signature does not belong to the text.") from error
 

@@ -18,6 +18,7 @@ HEIGHT = 8
 WIDTH = 1 << HEIGHT
 MAX_ENTRY = (1 << 16) - 1
 CHECKPOINT_PATH = "checkpoint"
+COSIGNED_PATH = "cosigned"  # Mayfly's own: the newest checkpoint that witnesses have cosigned
 _CACHED_TILES = 64
 
 

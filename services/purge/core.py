@@ -41,10 +41,11 @@ class Core:
         clock: Clock,
         metrics: PurgeMetrics,
     ) -> None:
+        self._metrics = metrics
         self.link = Link(redis)
         self.registry = Registry(self.link)
         self.book = Book(clock)
-        self.ledger = Ledger(log, key)
+        self.ledger = Ledger(log, key, clock)
         self.attestation = Attestation(self.link, clock, quarantine=terms.ceiling)
         self.pseudonyms = Pseudonyms(self.registry, clock, terms.ceiling)
         self.custody = Custody(
@@ -88,6 +89,7 @@ class Core:
         except Unavailable as error:
             _log.error("registry_away", reason=error.reason)
         await self.recovery.start()
+        self._metrics.resume(*self.ledger.before)
         await self.reaper.start()
         await self.attestation.start()
 

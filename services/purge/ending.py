@@ -214,13 +214,11 @@ class Endings:
 
     async def _log_receipt(self, ending: Ending, lease: Lease, end: End) -> Logged:
         profiles = {holder: p for holder in lease.custody if (p := self._holders.profile(holder)) is not None}
-        envelope = self._ledger.sign(
-            statement.make(
-                ending.entry, lease, end, profiles=profiles, expected=ending.expected,
-                ended=self._clock.wall(), now=self._clock.monotonic(),
-            )
+        receipt = statement.make(
+            ending.entry, lease, end, profiles=profiles, expected=ending.expected,
+            ended=self._clock.wall(), now=self._clock.monotonic(),
         )  # fmt: skip
-        return await self._insist(lambda: self._ledger.record(envelope))
+        return await self._insist(lambda: self._ledger.issue(receipt))
 
     async def _insist(self, record: Callable[[], Awaitable[Logged]]) -> Logged:
         """Until the log takes it: a receipt is owed."""

@@ -10,32 +10,25 @@ Belongs to one event loop; reads (``entry``, ``iterate``, ``prove``) may also co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from mesh.clock import Clock
 from mesh.errors import ConfigError, Unavailable
-from mesh.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
-from mesh.transparency.edge import Edge
-from mesh.transparency.errors import VerificationError
+from mesh.transparency.checkpoint import open_checkpoint
 from mesh.transparency.merkle import consistency_proof, inclusion_proof
-from mesh.transparency.note import Signer
-from mesh.transparency.tiles import MAX_ENTRY, WIDTH, TileTree, read_entries
+from mesh.transparency.note import Signer, Verifier
+from mesh.transparency.tiles import CHECKPOINT_PATH, COSIGNED_PATH, MAX_ENTRY, WIDTH, File, TileTree, read_entries
+from services.purge.log_state import State, publish, recover, tidy
 from services.purge.log_store import Fs, LogStore, OsFs
 
 MAX_BATCH = 1024  # entries a sync
+SNAPSHOT = "open"  # the side file of whoever keeps account of the entries
 MAX_BACKLOG = 64 << 20  # bytes that may wait for integration; beyond them no grant is logged, so none is given
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What is readable at one moment. pending: durable entries from index edge.size on; only ever appended to."""
-
-    edge: Edge
-    checkpoint: bytes
-    pending: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +40,49 @@ class Proof:
     checkpoint: bytes
 
 
-class Log:
-    """See the module. ``appended`` and ``integrated`` count entries since start; ``sync_seconds`` are called back
-    with the duration of each group commit; ``integration_failures`` counts attempts that will be made again."""
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What one caller appends in one piece. facts: for the accountant, one of each entry or none at all."""
 
-    def __init__(self, store: LogStore, state: _State, signer: Signer, clock: Clock, interval: float) -> None:
+    entries: list[bytes]
+    facts: Sequence[object]
+    future: asyncio.Future[int]
+
+
+class Accountant(Protocol):
+    """Whoever keeps account of what the entries say, and of it a snapshot beside the log, for a start without them."""
+
+    def durable(self, first: int, entries: Sequence[bytes], facts: Sequence[object]) -> None:
+        """These are durable now, from index ``first`` on. Called on the loop, in the log's order."""
+
+    def snapshot(self, *, final: bool) -> Callable[[], bytes] | None:
+        """If a new snapshot is due (``final``: worth it at all): what makes it, in another thread."""
+
+
+class Log:
+    """See the module. ``accountant`` may be set before the first append.
+
+    ``appended`` and ``integrated`` count entries since start, ``integration_failures`` attempts that will be made
+    again. ``sync_seconds`` are called with the duration of each group commit, ``published`` after each checkpoint.
+    """
+
+    def __init__(self, store: LogStore, state: State, signer: Signer, clock: Clock, interval: float) -> None:
         """Use ``open``."""
         self.appended = 0
         self.integrated = 0
         self.integration_failures = 0
+        self.snapshot_failures = 0
         self.sync_seconds: list[Callable[[float], None]] = []
+        self.accountant: Accountant | None = None
+        self.published: list[Callable[[], None]] = []
         self._store = store
         self._state = state
         self._signer = signer
         self._clock = clock
         self._interval = interval
         self._next_integration = clock.monotonic()
-        self._queue: list[tuple[bytes, asyncio.Future[int]]] = []
+        self._queue: deque[_Batch] = deque()
+        self._cosigned: tuple[int, bytes] | None = None
         self._backlog = 0
         self._tidied = state.edge.size
         self._closed = False
@@ -73,6 +92,8 @@ class Log:
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._sync_thread = ThreadPoolExecutor(1, "log-sync")
         self._tile_thread = ThreadPoolExecutor(1, "log-tiles")
+        self._side_thread = ThreadPoolExecutor(1, "log-side")
+        self._snapping: asyncio.Task[None] | None = None
 
     @classmethod
     def open(
@@ -84,18 +105,23 @@ class Log:
         clock: Clock,
         interval: float = 0.5,
         fs: Fs | None = None,
+        retired: Sequence[Verifier] = (),
     ) -> Log:
         """Take the log's lock, recover, and publish a checkpoint over all that is durable. Blocks; needs no loop.
 
-        origin:    the log's identity and the signer's name; a second log or another key needs another origin.
+        origin:    the log's identity and the signer's name; a second log needs another origin.
         interval:  seconds between two integrations under load.
+        retired:   former keys of this log: one of them may have signed the checkpoint that is found.
         Raises ConfigError: a second writer, another log's directory, damage that a crash can't explain, a full disk.
         """
         if signer.name != origin:
             raise ConfigError("The log's signing key must be named like the log's origin.")
         store = LogStore(directory, fs or OsFs())
         try:
-            state = _recover(store, signer)
+            state = recover(store, signer, retired)
+        except Unavailable as error:
+            store.close()
+            raise ConfigError(f"The log in {directory} can't sign its checkpoint: {error.message}") from error
         except OSError as error:
             store.close()
             raise ConfigError(f"The log in {directory} can't be recovered: {error.strerror}.") from error
@@ -124,21 +150,34 @@ class Log:
         """What may be served as static files."""
         return self._store.public.directory
 
-    async def append(self, entry: bytes) -> int:
+    async def append(self, entry: bytes, fact: object = None) -> int:
         """Make ``entry`` durable; returns its index. Callers that arrive during a sync share the next one.
 
+        fact:  what the accountant is told of it, once it is durable.
         A caller that is cancelled may leave its entry in the log, and disturbs no other.
         Raises ValueError beyond 65,535 bytes; Unavailable when the disk fails, the backlog is full, or after close.
         """
-        if len(entry) > MAX_ENTRY:
+        return await self._enqueue([bytes(entry)], () if fact is None else (fact,))
+
+    async def append_many(self, entries: Sequence[bytes], facts: Sequence[object] = ()) -> int:
+        """Make all of them durable, one after the other in the log; returns the first one's index. Else as ``append``.
+
+        Either all are in the log or, if this raises, none of them is acknowledged.
+        """
+        if not entries:
+            return self.size
+        return await self._enqueue(list(entries), facts)
+
+    async def _enqueue(self, entries: list[bytes], facts: Sequence[object]) -> int:
+        if max(map(len, entries)) > MAX_ENTRY:
             raise ValueError(f"a log entry has at most {MAX_ENTRY} bytes")
         if self._closed or self._store.journal.broken:
             raise Unavailable("LOG_CLOSED", "The receipt log accepts no entries; restart purge once its disk works.")
         if self._backlog > MAX_BACKLOG:
             raise Unavailable("LOG_BEHIND", "The receipt log can't integrate; check its disk, then try again.")
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._queue.append((bytes(entry), future))
-        self._backlog += len(entry)
+        self._queue.append(_Batch(entries, facts, future))
+        self._backlog += sum(map(len, entries))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit())
         return await future
@@ -162,12 +201,15 @@ class Log:
         yield from pending[max(0, start - state.edge.size) :]
 
     def prove(self, index: int) -> Proof:
-        """Inclusion of entry ``index`` under the newest checkpoint. Raises IndexError beyond that."""
-        state = self._state
+        """Inclusion of entry ``index``: under the newest checkpoint that witnesses have cosigned, if it is under that,
+        else under the newest one. Raises IndexError beyond that."""
+        state, cosigned = self._state, self._cosigned
         if not 0 <= index < state.edge.size:
             raise IndexError(f"log entry {index} is not under a checkpoint")
-        tree = TileTree(self._store.public.reader, state.edge.size)
-        return Proof(index, tuple(inclusion_proof(index, state.edge.size, tree.node)), state.checkpoint)
+        covered = cosigned is not None and index < cosigned[0]
+        size, checkpoint = cosigned if cosigned is not None and covered else (state.edge.size, state.checkpoint)
+        tree = TileTree(self._store.public.reader, size)
+        return Proof(index, tuple(inclusion_proof(index, size, tree.node)), checkpoint)
 
     def inclusion_proof(self, index: int) -> list[bytes]:
         """``prove(index)`` without the checkpoint. Raises IndexError."""
@@ -200,6 +242,45 @@ class Log:
                 self._integrating.add_done_callback(_observed)
             await asyncio.shield(self._integrating)
 
+    async def rotate(self, signer: Signer) -> None:
+        """Sign with another key from now on, at once. The origin stays. Raises Unavailable: nothing has changed then,
+        or the new key signs the next checkpoint."""
+        if signer.name != self._signer.name:
+            raise ConfigError("The log's signing key must be named like the log's origin.")
+        while self._integrating is not None:
+            await asyncio.wait([self._integrating])
+        self._signer = signer
+        self._integrating = asyncio.create_task(self._integrate())
+        self._integrating.add_done_callback(_observed)
+        await asyncio.shield(self._integrating)
+
+    async def cosign(self, cosigned: bytes) -> None:
+        """Publish a checkpoint of this log with the signature lines of witnesses below its own.
+
+        It takes the place of the newest checkpoint if it is the same, and is kept apart from it until a newer one has
+        cosignatures. Raises Unavailable when the disk fails.
+        """
+        verifier = self._signer.verifier
+        size = open_checkpoint(cosigned, verifier).size
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._tile_thread, self._publish_cosigned, cosigned)
+        except OSError as error:
+            raise Unavailable("LOG_DISK", "The receipt log's disk refused a write; check it.") from error
+        if self._cosigned is None or size >= self._cosigned[0]:
+            self._cosigned = size, cosigned
+
+    def _publish_cosigned(self, cosigned: bytes) -> None:
+        """In the thread that publishes checkpoints, so that none of them is overwritten by an older one."""
+        public = self._store.public
+        public.replace(File(COSIGNED_PATH, cosigned))
+        newest = public.checkpoint()
+        if newest is not None and cosigned.partition(b"\n\n")[0] == newest.partition(b"\n\n")[0]:
+            public.replace(File(CHECKPOINT_PATH, cosigned))
+
+    def read_snapshot(self) -> bytes | None:
+        """What the accountant of the last run had for this one."""
+        return self._store.read_side(SNAPSHOT)
+
     async def close(self) -> None:
         """Finish what was appended, integrate, let go of the lock. Entries that can't be integrated stay durable."""
         if self._closed:
@@ -217,20 +298,27 @@ class Log:
             self.integration_failures += 1
         finally:
             self._wake(Unavailable("LOG_CLOSED", "The receipt log was closed."))
-            self._sync_thread.shutdown()
-            self._tile_thread.shutdown()
+            if self._snapping is not None:
+                await asyncio.wait([self._snapping])
+            await self._snapshot(final=True)
+            for thread in (self._sync_thread, self._tile_thread, self._side_thread):
+                thread.shutdown()
             self._store.close()
 
     async def _commit(self) -> None:
         try:
             while self._queue:
-                batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
-                await self._commit_batch(batch)
+                batches: list[_Batch] = []
+                count = 0
+                while self._queue and (not batches or count + len(self._queue[0].entries) <= MAX_BATCH):
+                    batches.append(self._queue.popleft())
+                    count += len(batches[-1].entries)
+                await self._commit_batches(batches)
         finally:
             self._committing = None
 
-    async def _commit_batch(self, batch: list[tuple[bytes, asyncio.Future[int]]]) -> None:
-        entries = [entry for entry, _ in batch]
+    async def _commit_batches(self, batches: list[_Batch]) -> None:
+        entries = [entry for batch in batches for entry in batch.entries]
         began = self._clock.monotonic()
         try:
             first = await asyncio.get_running_loop().run_in_executor(
@@ -238,23 +326,40 @@ class Log:
             )
         except BaseException as error:
             self._backlog -= sum(map(len, entries))
-            self._refuse(batch)
+            self._refuse(batches)
             if isinstance(error, OSError):
                 return
             raise
         self._state.pending.extend(entries)
         self.appended += len(entries)
-        for index, (_, future) in enumerate(batch, first):
-            if not future.done():
-                future.set_result(index)
+        for batch in batches:
+            if self.accountant is not None:
+                self.accountant.durable(first, batch.entries, batch.facts)
+            if not batch.future.done():
+                batch.future.set_result(first)
+            first += len(batch.entries)
         for callback in self.sync_seconds:
             callback(self._clock.monotonic() - began)
         self._follow()
 
-    def _refuse(self, batch: list[tuple[bytes, asyncio.Future[int]]]) -> None:
-        for _, future in batch:
-            if not future.done():
-                future.set_exception(Unavailable("LOG_DISK", "The receipt log's disk refused a write; check it."))
+    def _refuse(self, batches: list[_Batch]) -> None:
+        for batch in batches:
+            if not batch.future.done():
+                batch.future.set_exception(Unavailable("LOG_DISK", "The receipt log's disk refused a write; check it."))
+
+    async def _snapshot(self, *, final: bool = False) -> None:
+        """A snapshot that can't be written is missing at the next start, which then takes longer: no more than that."""
+        make = self.accountant.snapshot(final=final) if self.accountant is not None else None
+        if make is None:
+            return
+
+        def write() -> None:
+            self._store.write_side(SNAPSHOT, make())
+
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._side_thread, write)
+        except OSError:
+            self.snapshot_failures += 1
 
     def _follow(self) -> None:
         if self._following is None and not self._closed:
@@ -281,14 +386,18 @@ class Log:
         entries = state.pending[:]
         try:
             edge, checkpoint = await loop.run_in_executor(
-                self._tile_thread, _publish, self._store, state.edge, entries, self._signer
+                self._tile_thread, publish, self._store, state.edge, entries, self._signer
             )
-            self._state = _State(edge, checkpoint, state.pending[len(entries) :])
+            self._state = State(edge, checkpoint, state.pending[len(entries) :])
             self._backlog -= sum(map(len, entries))
             self.integrated += len(entries)
             self._wake()
-            await loop.run_in_executor(self._tile_thread, _tidy, self._store, self._tidied, edge.size)
+            await loop.run_in_executor(self._tile_thread, tidy, self._store, self._tidied, edge.size)
             self._tidied = edge.size
+            for callback in self.published:
+                callback()
+            if self._snapping is None or self._snapping.done():
+                self._snapping = asyncio.create_task(self._snapshot())
         except OSError as error:
             raise Unavailable("LOG_DISK", "The receipt log's disk refused a write; check it.") from error
         finally:
@@ -306,7 +415,7 @@ class Log:
             else:
                 self._waiters.append((index, future))
 
-    def _bundle(self, state: _State, bundle: int) -> tuple[bytes, ...] | list[bytes]:
+    def _bundle(self, state: State, bundle: int) -> tuple[bytes, ...] | list[bytes]:
         if bundle == state.edge.size // WIDTH:
             return state.edge.tail
         return read_entries(self._store.public.reader, bundle, WIDTH)
@@ -316,47 +425,3 @@ def _observed(task: asyncio.Task[None]) -> None:
     """Each waiter got the error through its shield; with no waiter left, asyncio should not complain about it."""
     if not task.cancelled():
         task.exception()
-
-
-def _recover(store: LogStore, signer: Signer) -> _State:
-    """The state after a crash at any moment: what the checkpoint covers, then what the journal holds beyond it."""
-    store.public.prepare()
-    edge, checkpoint = _load(store, signer)
-    entries = store.journal.recover(edge.size)
-    if checkpoint is None or entries:
-        edge, checkpoint = _publish(store, edge, entries, signer)
-    # A crash may have come between a checkpoint and the tidying after it, whose last step is to drop the journal.
-    store.public.remove_partials(store.journal.oldest, edge.size)
-    store.journal.start(edge.size)
-    return _State(edge, checkpoint, [])
-
-
-def _load(store: LogStore, signer: Signer) -> tuple[Edge, bytes | None]:
-    """The newest checkpoint and its tree's edge. Raises ConfigError unless they belong together and to ``signer``."""
-    signed = store.public.checkpoint()
-    if signed is None:
-        if store.public.is_empty() and store.journal.is_empty():
-            return Edge(), None
-        # To begin again at zero would fork whatever checkpoint was signed before.
-        raise ConfigError(f"The log in {store.public.directory} has lost its checkpoint; restore it.")
-    try:
-        checkpoint = open_checkpoint(signed, signer.verifier)
-        edge = Edge.load(store.public.reader, checkpoint.size)
-    except (VerificationError, FileNotFoundError) as error:
-        raise ConfigError(f"The log in {store.public.directory} is another log's, or damaged: {error}") from error
-    if edge.root() != checkpoint.root:
-        raise ConfigError(f"The tiles in {store.public.directory} don't have the checkpoint's root; restore them.")
-    return edge, signed
-
-
-def _publish(store: LogStore, edge: Edge, entries: list[bytes], signer: Signer) -> tuple[Edge, bytes]:
-    grown, files = edge.extended(entries)
-    checkpoint = sign_checkpoint(Checkpoint(signer.name, grown.size, grown.root()), signer)
-    store.public.publish(files, checkpoint)
-    return grown, checkpoint
-
-
-def _tidy(store: LogStore, old: int, new: int) -> None:
-    store.public.remove_partials(old, new)
-    store.journal.rotate()
-    store.journal.drop(new)

@@ -3,7 +3,10 @@
     <dir>/lock                      held with flock by the one writer
     <dir>/journal/<number>          entries that are durable and not yet under a checkpoint, in frames
     <dir>/public/checkpoint         the newest signed checkpoint
+    <dir>/public/cosigned           the newest one that witnesses have cosigned, if there are witnesses
     <dir>/public/tile/...           C2SP tlog-tiles; ``public`` may be served as static files
+    <dir>/open                      what a start needs to know of the entries (snapshot.py); may be missing
+    <dir>/keys                      the public keys that have ever signed here (key_history.py)
     <dir>/tmp/                      files being written; emptied at start
 
 A frame is one group commit: magic, index of its first entry, number of bytes, SHA-256 over these and the body cut to
@@ -320,6 +323,11 @@ class PublicTree:
         self._write(File(CHECKPOINT_PATH, checkpoint))
         self._sync_dirs()
 
+    def replace(self, file: File) -> None:
+        """Make one file durable, in place of its former self."""
+        self._write(file)
+        self._sync_dirs()
+
     def remove_partials(self, old: int, new: int) -> None:
         """Delete the partial tiles that full ones replaced as the tree grew from ``old`` to ``new`` leaves.
 
@@ -374,6 +382,7 @@ class LogStore:
     def __init__(self, directory: Path, fs: Fs) -> None:
         """Takes the lock. Raises ConfigError when another writer holds it, or the directory can't be written."""
         self._fs = fs
+        self._directory = directory
         try:
             for path in (directory, directory / "journal"):
                 if not path.is_dir():
@@ -385,6 +394,25 @@ class LogStore:
             raise ConfigError(f"The log's directory {directory} can't be written: {error.strerror}.") from error
         self.journal = Journal(directory / "journal", fs)
         self.public = PublicTree(directory, fs)
+
+    def read_side(self, name: str) -> bytes | None:
+        """A file beside the log; None if there is none, or it can't be read."""
+        try:
+            return (self._directory / name).read_bytes()
+        except OSError:
+            return None
+
+    def write_side(self, name: str, data: bytes) -> None:
+        """Replaces it, durably and at once. One thread per name. Raises OSError."""
+        temporary = self._directory / "tmp" / name
+        fd = self._fs.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            self._fs.write(fd, data)
+            self._fs.sync(fd)
+        finally:
+            self._fs.close(fd)
+        self._fs.rename(temporary, self._directory / name)
+        self._fs.sync_dir(self._directory)
 
     def close(self) -> None:
         """Gives the lock back."""

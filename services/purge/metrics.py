@@ -30,6 +30,13 @@ class PurgeMetrics:
         self.receipts = Counter("mayfly_receipts_total", "Receipts logged.", ("outcome",), registry=r)
         self.sync_seconds = Histogram("mayfly_log_sync_seconds", "Group commits of the log.", registry=r, buckets=_SYNC)
 
+    def resume(self, granted: int, ended: Mapping[tuple[str, str], int]) -> None:
+        """Counts on from the runs before this one, so that granted − ended = live also holds after a restart."""
+        self.granted.inc(granted)
+        for (outcome, reason), count in ended.items():
+            self.ended.labels(outcome, reason).inc(count)
+            self.receipts.labels(outcome).inc(count)
+
     def gauge(self, name: str, text: str, read: Read) -> None:
         self._registry.register(_Gauge(name, text, read))
 

@@ -12,13 +12,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from mesh.transparency import dsse
 from mesh.transparency.canonical import fields, from_json, items, text, to_json
 from mesh.transparency.errors import VerificationError
+from mesh.transparency.keys import SigningKey
 
 TYPE: Final = "https://mayfly.dev/receipt/v1"
 PAYLOAD_TYPE: Final = "application/vnd.mayfly.receipt.v1+json"
@@ -121,13 +123,11 @@ class Receipt:
         _require(self.reason in REASONS, "the reason is not on the list")
         _require((self.outcome == "settled") == (self.reason in SETTLING), "the reason does not fit the outcome")
         _require(_VERSION.fullmatch(self.policy_version) is not None, "the policy version is not a plain name")
-        _require(all(map(_PROCESSOR.fullmatch, self.processors)), "a processor is not a plain name")
+        _require(_are_processors(self.processors), "a processor is not a plain name")
         _require(self.lockdown.keys() <= HOLDERS, "a holder is one of the four services")
-        controls = [name for names in self.lockdown.values() for name in names]
-        _require(all(map(_CONTROL.fullmatch, controls)), "a control is not a plain name")
         if self.residency_seconds is not None:
             object.__setattr__(self, "residency_seconds", _duration(self.residency_seconds))
-        lockdown = {holder: tuple(sorted(set(names))) for holder, names in self.lockdown.items()}
+        lockdown = {holder: _controls(tuple(names)) for holder, names in self.lockdown.items()}
         object.__setattr__(self, "lockdown", lockdown)
         format_time(self.ended_time)
 
@@ -178,7 +178,9 @@ class Grant:
     def to_entry(self) -> bytes:
         """Raises ValueError for a photo_id or a time that can't be one."""
         _require(_PHOTO_ID.fullmatch(self.photo_id) is not None, "a photo_id has 32 lowercase hex digits")
-        return to_json({"type": "grant", "photo_id": self.photo_id, "expire_time": format_time(self.expire_time)})
+        # As to_json would have it, whose sorting shows when ten thousand leases are granted a second.
+        spelled = f'{{"expire_time":"{format_time(self.expire_time)}","photo_id":"{self.photo_id}","type":"grant"}}'
+        return spelled.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ class LoggedReceipt:
     envelope: dsse.Envelope
 
     def to_entry(self) -> bytes:
-        return to_json({"type": "receipt", "envelope": self.envelope.to_value()})
+        return b'{"envelope":%b,"type":"receipt"}' % self.envelope.to_json()
 
     def receipt(self) -> Receipt:
         """The receipt inside, its signature not checked. Raises VerificationError("receipt", ...)."""
@@ -219,8 +221,9 @@ def commitment(nonce: bytes) -> str:
     return hashlib.sha256(_NONCE_DOMAIN + nonce).hexdigest()
 
 
-def sign_receipt(receipt: Receipt, key: Ed25519PrivateKey) -> dsse.Envelope:
-    return dsse.sign(PAYLOAD_TYPE, receipt.to_json(), key)
+def sign_receipt(receipt: Receipt, key: SigningKey, keyid: str = "") -> dsse.Envelope:
+    """keyid: of ``key``, if the caller knows it. Raises as the key does."""
+    return dsse.sign(PAYLOAD_TYPE, receipt.to_json(), key, keyid)
 
 
 def open_receipt(envelope: dsse.Envelope, keys: Mapping[str, Ed25519PublicKey]) -> Receipt:
@@ -230,8 +233,13 @@ def open_receipt(envelope: dsse.Envelope, keys: Mapping[str, Ed25519PublicKey]) 
 
 def format_time(seconds: float) -> str:
     """RFC 3339 in UTC, rounded to a second. Raises ValueError outside the years 1 to 9999."""
+    return _format_second(round(seconds))
+
+
+@lru_cache(maxsize=1024)  # many leases begin and end within one second
+def _format_second(second: int) -> str:
     try:
-        return datetime.fromtimestamp(round(seconds), UTC).strftime(_TIME_FORMAT)
+        return datetime.fromtimestamp(second, UTC).strftime(_TIME_FORMAT)
     except (OverflowError, OSError) as error:
         raise ValueError("no such time") from error
 
@@ -283,6 +291,17 @@ def _seconds(value: object) -> float:
 def _duration(seconds: float) -> float:
     _require(math.isfinite(seconds) and 0 <= seconds <= MAX_SECONDS, "a duration is not negative, nor endless")
     return round(float(seconds), 3)
+
+
+@lru_cache(maxsize=256)  # there are as many as processes with other settings
+def _controls(names: tuple[str, ...]) -> tuple[str, ...]:
+    _require(all(map(_CONTROL.fullmatch, names)), "a control is not a plain name")
+    return tuple(sorted(set(names)))
+
+
+@lru_cache(maxsize=256)
+def _are_processors(names: tuple[str, ...]) -> bool:
+    return all(map(_PROCESSOR.fullmatch, names))
 
 
 def _number(seconds: float) -> int | float:

@@ -10,8 +10,8 @@ from mesh.log import get_logger
 from services.purge.book import Book
 from services.purge.ending import Endings
 from services.purge.lease import LIVE
-from services.purge.ledger import History, Ledger
-from services.purge.registry import RECEIPT_TTL, Registry
+from services.purge.ledger import Ledger
+from services.purge.registry import Registry
 
 _log = get_logger()
 
@@ -27,14 +27,14 @@ class Recovery:
         self._clock = clock
 
     async def start(self) -> None:
-        history = await asyncio.to_thread(self._ledger.history, self._clock.wall() - RECEIPT_TTL)
+        history = await asyncio.to_thread(self._ledger.history)
         away = False
         for photo_id, expire in history.open.items():
             away = away or not await self._take_up(photo_id, float(expire))
             if away and self._book.get(photo_id) is None:
                 self._book.open(photo_id, float(expire))  # ended at its expiry, with what the registry then knows
         try:
-            await self._finish_ended(history)
+            await self._finish_ended()
         except Unavailable:
             _log.warning("keys_left")  # the reaper deletes them when they are due
         if history.open:
@@ -63,9 +63,9 @@ class Recovery:
             self._endings.resume(entry, record.lease.end)
         return True
 
-    async def _finish_ended(self, history: History) -> None:
+    async def _finish_ended(self) -> None:
         """Keys of leases whose receipt was logged just before the stop."""
         for photo_id in await self._registry.overdue(float("inf"), 10_000):
-            logged = history.ended.get(photo_id)
+            logged = self._ledger.find(photo_id)
             if logged is not None:
                 await self._registry.finish(photo_id, logged.to_bytes(), "")
