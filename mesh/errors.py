@@ -15,6 +15,7 @@ class MeshError(Exception):
     field:        the request field (dotted path) or the property of the upload that broke a rule, if one did.
     limit:        the limit that was exceeded, in ``field``'s unit, if one was.
     retry_after:  seconds after which trying again is worth it, if it ever is.
+    registry:     with LEASE_ELSEWHERE: the name of the replica of purge that keeps the lease.
     """
 
     def __init__(
@@ -25,6 +26,7 @@ class MeshError(Exception):
         field: str | None = None,
         limit: int | None = None,
         retry_after: float | None = None,
+        registry: str | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -32,6 +34,7 @@ class MeshError(Exception):
         self.field = field
         self.limit = limit
         self.retry_after = retry_after
+        self.registry = registry
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"

@@ -50,6 +50,8 @@ def to_status(error: errors.MeshError) -> status_pb2.Status:
         info.metadata["field"] = error.field
     if error.limit is not None:
         info.metadata["limit"] = str(error.limit)
+    if error.registry is not None:
+        info.metadata["registry"] = error.registry
     status = status_pb2.Status(code=code_of(error).value[0], message=error.message)
     details = [info, *_more(error)]
     for detail in details:
@@ -115,4 +117,5 @@ def _from_details(code: grpc.StatusCode, raw: bytes) -> errors.MeshError | None:
         field=info.metadata.get("field") or None,
         limit=int(limit) if limit.isdecimal() else None,
         retry_after=retry_after,
+        registry=info.metadata.get("registry") or None,
     )

@@ -28,7 +28,7 @@ _log = get_logger()
 
 
 class Core:
-    """A component. Its parts are what the servicers call."""
+    """A component. Its parts are what the servicers call. name: this replica's, of which there is one alive."""
 
     def __init__(
         self,
@@ -40,10 +40,11 @@ class Core:
         parked_limit: int,
         clock: Clock,
         metrics: PurgeMetrics,
+        name: str = "purge-0",
     ) -> None:
         self._metrics = metrics
         self.link = Link(redis)
-        self.registry = Registry(self.link)
+        self.registry = Registry(self.link, name)
         self.book = Book(clock)
         self.ledger = Ledger(log, key, clock)
         self.attestation = Attestation(self.link, clock, quarantine=terms.ceiling)

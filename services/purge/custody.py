@@ -39,9 +39,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Every batch up to ``sequence`` is safe with purge."""
+    """Every batch up to ``sequence`` is safe with purge. registry: this replica's name, in the answer to a hello."""
 
     sequence: int
+    registry: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Custody:
             self.leave(old)
         self._sessions[hello.holder] = session
         # The answer to the hello, so that the holder knows that it is heard: what has not to be sent again.
-        session.send(Acknowledge(self._acknowledged.get(hello.holder, 0)))
+        session.send(Acknowledge(self._acknowledged.get(hello.holder, 0), self._registry.home))
         self._writers[session] = self._tasks.spawn(self._write(session))
         held = [report for photo_id in hello.held if (report := self._take_up(session, photo_id)) is not None]
         session.pending.put_nowait((0, held))

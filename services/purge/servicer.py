@@ -191,7 +191,9 @@ def _event(event: custody_pb2.CustodyEvent) -> Event:
 
 def _command(command: Command) -> custody_pb2.CustodyCommand:
     if isinstance(command, Acknowledge):
-        return custody_pb2.CustodyCommand(acknowledgement=custody_pb2.Acknowledgement(sequence=command.sequence))
+        return custody_pb2.CustodyCommand(
+            acknowledgement=custody_pb2.Acknowledgement(sequence=command.sequence, registry=command.registry)
+        )
     return custody_pb2.CustodyCommand(
         revocation=custody_pb2.Revocation(photo_id=command.photo_id, expire_time=_timestamp(command.expire))
     )

@@ -44,6 +44,7 @@ def build() -> App:
         parked_limit=settings.purge_parked_limit,
         clock=parts.clock,
         metrics=PurgeMetrics(parts.metrics.registry),
+        name=settings.instance,
     )
     parts.health.checks["registry"] = lambda: core.attestation.safe
     parts.ops.mount("/log/", LogFiles("/log/", log.public_directory))

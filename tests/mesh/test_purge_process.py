@@ -204,6 +204,25 @@ async def test_a_photo_from_grant_to_a_receipt_that_verifies_offline(purge: Purg
             await purge.get("/log/../keys/receipts.key.pem")
 
 
+async def test_a_replica_says_its_name(pki: Pki, valkey: ValkeyServer, tmp_path: Path) -> None:
+    password = str(tmp_path / "password")
+    redis = {"MAYFLY_REDIS_USERNAME": "purge", "MAYFLY_REDIS_PASSWORD_FILE": password}
+    purge = Purge(pki, f"unix://{valkey.socket}?db=0", tmp_path, MAYFLY_INSTANCE="purge-7", **redis)
+    await purge.start()
+    try:
+        async with purge.channel("gateway") as channel:
+            assert (await grant(registry(channel))).registry == "purge-7"
+            call = custody_pb2_grpc.CustodyServiceStub(channel).Attend()
+            hello = custody_pb2.HolderHello(instance="gateway-0", epoch="0" * 16)
+            await call.write(custody_pb2.CustodyReport(hello=hello))
+            command = await call.read()
+            assert isinstance(command, custody_pb2.CustodyCommand)
+            assert command.acknowledgement.registry == "purge-7"
+            call.cancel()
+    finally:
+        await purge.end(signal.SIGKILL)
+
+
 async def test_parked_claimed_returned_and_collected(purge: Purge) -> None:
     segments = [os.urandom((1 << 20) + 16), os.urandom(4096)]
 

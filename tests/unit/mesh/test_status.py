@@ -39,7 +39,7 @@ def test_the_table_is_complete() -> None:
 
 @pytest.mark.parametrize(("kind", "code"), KINDS)
 def test_there_and_back(kind: type[errors.MeshError], code: grpc.StatusCode) -> None:
-    sent = kind("SOME_REASON", "Do this; ähnlich.", field="start.ttl", limit=300, retry_after=1.25)
+    sent = kind("SOME_REASON", "Do this; ähnlich.", field="start.ttl", limit=300, retry_after=1.25, registry="purge-1")
     assert status.code_of(sent) is code
     back = over_the_wire(sent)
     assert type(back) is kind
