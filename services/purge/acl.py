@@ -5,13 +5,17 @@ Whoever starts a server for Mayfly (the launcher, the tests, a deployment) takes
 
 from __future__ import annotations
 
-# Nothing on disk; nothing evicted before its time; the command log keeps no arguments (it would keep ciphertext).
+# Nothing on disk, not on the way to a replica either; nothing evicted before its time, and memory that ends;
+# the command log keeps no arguments (it would keep ciphertext).
 # A rule that is no valid setting of the server in use is refused by it at the start.
 SETTINGS: dict[str, str] = {
     "save": "",
     "appendonly": "no",
     "maxmemory-policy": "noeviction",
     "hz": "100",
+    "maxmemory": "256mb",
+    "repl-diskless-sync": "yes",
+    "repl-diskless-load": "swapdb",
 }
 VALKEY_SETTINGS: dict[str, str] = {
     "commandlog-execution-slower-than": "-1",
@@ -32,7 +36,8 @@ _COMMANDS = {
         "zadd", "zrem", "zremrangebyscore",
     ),
     "leases": ("hgetall", "lindex", "zrange", "zrangebyscore", "del", "get", "set", "pttl"),
-    "attestation": ("info", "config|get", "scan"),
+    "a cluster": ("cluster|slots", "command", "asking"),
+    "attestation": ("info", "config|get", "scan", "acl|whoami", "acl|dryrun"),
 }  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from mesh.log import get_logger
 from mesh.tasks import Tasks
 from services.purge import keys
 from services.purge.facts import FACTS, Server, unseen, violations
-from services.purge.link import BARRED, Link
+from services.purge.link import Link
+from services.purge.refusal import BARRED
 
 EVERY = 1.0  # seconds between looks; what is turned on at run time is noticed within two
 _PAGE = 500  # keys a look

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from mesh.config import ExistingFile, MeshSettings
 from mesh.errors import ConfigError
+from services.purge.address import RedisAddress
 from services.purge.grants import Terms
-from services.purge.link import RedisAddress
 
 MIB = 1 << 20
 
@@ -19,7 +19,8 @@ class PurgeSettings(MeshSettings):
     """The mesh's settings, the registry's Redis, the log, and the terms of leases."""
 
     redis_url: str
-    """``unix:///path?db=0``, ``redis://host:port/0`` or ``rediss://host:port/0``; Redis ≥ 7 or Valkey ≥ 8."""
+    """``unix:///path?db=0``, ``redis://host:port/0``, ``redis+sentinel://host:port,host:port/master-name?db=0`` or
+    ``redis+cluster://host:port,host:port``; with ``rediss`` over TLS. Redis ≥ 7 or Valkey ≥ 8."""
     redis_username: str | None = None
     """The ACL user, if the URL names none."""
     redis_password_file: ExistingFile | None = None
@@ -29,6 +30,10 @@ class PurgeSettings(MeshSettings):
     redis_tls_cert: ExistingFile | None = None
     """For ``rediss``: this client's certificate, PEM."""
     redis_tls_key: ExistingFile | None = None
+    redis_sentinel_username: str | None = None
+    """For ``redis+sentinel``: the sentinels' own user, if they have one."""
+    redis_sentinel_password_file: ExistingFile | None = None
+    """For ``redis+sentinel``: what the sentinels themselves ask for, in a file of one line."""
 
     purge_log_dir: Path
     """The receipt log; of this replica alone."""
@@ -51,22 +56,29 @@ class PurgeSettings(MeshSettings):
     """Bytes of one parked picture's ciphertext."""
 
     def redis(self) -> RedisAddress:
-        """ConfigError if the password's file can't be read."""
-        password = None
-        if self.redis_password_file is not None:
-            try:
-                password = self.redis_password_file.read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                raise ConfigError("MAYFLY_REDIS_PASSWORD_FILE: can't be read") from None
-        return RedisAddress(
+        """ConfigError if the URL is none, or a password's file can't be read."""
+        address = RedisAddress(
             self.redis_url,
             username=self.redis_username,
-            password=password,
+            password=_secret(self.redis_password_file, "MAYFLY_REDIS_PASSWORD_FILE"),
             ca=self.redis_tls_ca,
             cert=self.redis_tls_cert,
             key=self.redis_tls_key,
+            sentinel_username=self.redis_sentinel_username,
+            sentinel_password=_secret(self.redis_sentinel_password_file, "MAYFLY_REDIS_SENTINEL_PASSWORD_FILE"),
         )
+        address.target()
+        return address
 
     def terms(self) -> Terms:
         usual = min(self.purge_lease_default, self.purge_lease_ceiling)
         return Terms(usual=usual, ceiling=self.purge_lease_ceiling, daily_quota=self.purge_daily_quota)
+
+
+def _secret(path: Path | None, variable: str) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"{variable}: can't be read") from None

@@ -9,13 +9,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mesh.clock import Clock
 from mesh.errors import NotFound, Unavailable
 from mesh.log import get_logger
+from services.purge.address import RedisAddress
 from services.purge.attest import Attestation
 from services.purge.book import Book
 from services.purge.custody import Custody
 from services.purge.ending import Endings
 from services.purge.grants import Grants, Terms
 from services.purge.ledger import Ledger
-from services.purge.link import Link, RedisAddress
+from services.purge.link import Link
 from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
 from services.purge.parked import Parking

@@ -1,166 +1,268 @@
-"""The connection to Redis: the only module that imports the client.
+"""The way from purge to its Redis, whatever its topology.
 
 An await on a shared connection is never cancelled: the next caller would read the reply that was meant for this one
-(redis-py#2624). Each operation runs in a task of its own, to its own end, whoever stops waiting for it.
+(redis-py#2624). Each batch and each operation runs in a task of its own, to its own end, whoever stops waiting for it.
+Nothing is tried again after a failure that may have been carried out; what a server refused to carry out (a slot that
+has moved, a function that it doesn't know) is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoPermissionError, RedisError, ResponseError
-from redis.maint_notifications import MaintNotificationsConfig
+from redis.exceptions import AskError, MovedError, RedisError, ResponseError, TryAgainError
 
-from mesh.errors import ConfigError, Unavailable
+from mesh.errors import Unavailable
+from mesh.tasks import Tasks
 from services.purge import functions
+from services.purge.address import RedisAddress
+from services.purge.batching import Lane
+from services.purge.refusal import is_answer, refusal
+from services.purge.topology import MAX_CONNECTIONS, Server, Topology, topology_of
+from services.purge.wire import TIMEOUT, Word, pack
 
 # The client's own types say "bytes or str" throughout; here it is always bytes.
 Operation = Callable[[Any], Awaitable[Any]]
-Call = tuple[str, Sequence[str], Sequence[str | int | bytes]]
-"""A function's name, its keys, its arguments."""
-BARRED = (NoPermissionError, ResponseError)
-"""What a command raises that this server, or its ACL, doesn't allow."""
-TIMEOUT = 1.0  # seconds to connect, to be answered, and to get a connection
-MAX_CONNECTIONS = 32
-_SCHEMES = ("unix://", "redis://", "rediss://")
-
-
-@dataclass(frozen=True, slots=True)
-class RedisAddress:
-    """url: unix:///path?db=0&username=u&password=p, redis://… or rediss://…; the files are for rediss only.
-
-    password: overrides the URL's, so that it can come from a file instead of the environment.
-    """
-
-    url: str
-    username: str | None = None
-    password: str | None = None
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-
-    def options(self) -> dict[str, Any]:
-        """What the client is told beyond the URL. Raises ConfigError for a scheme that isn't ours."""
-        if not self.url.startswith(_SCHEMES):
-            raise ConfigError("MAYFLY_REDIS_URL: must begin with unix://, redis:// or rediss://")
-        options: dict[str, Any] = {}
-        if self.username is not None:
-            options["username"] = self.username
-        if self.password is not None:
-            options["password"] = self.password
-        if self.url.startswith("rediss://"):
-            files = {"ssl_ca_certs": self.ca, "ssl_certfile": self.cert, "ssl_keyfile": self.key}
-            options |= {name: str(path) for name, path in files.items() if path is not None}
-            options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
-        return options
+Call = tuple[str, Sequence[str], Sequence[Word]]
+"""A function's name, its keys (of one shard), its arguments."""
+_OPERATIONS = MAX_CONNECTIONS - 8  # at once; the rest of the connections is for batches
+_ON_THE_MOVE = (AskError, TryAgainError)  # MovedError is an AskError
+_HOPS = 4  # times that one command may be sent elsewhere
+_REFRESH_EVERY = 0.2  # seconds between two looks for the servers, at least
 
 
 class Link:
-    """A bounded pool of connections, without retries: whether to try again is for callers to decide."""
+    """Bounded connections, without retries. ``calls``, ``round_trips``: counters since the start."""
 
     def __init__(self, address: RedisAddress) -> None:
-        try:
-            pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
-                address.url,
-                max_connections=MAX_CONNECTIONS,
-                timeout=TIMEOUT,
-                socket_timeout=TIMEOUT,
-                socket_connect_timeout=TIMEOUT,
-                retry=Retry(NoBackoff(), 0),
-                protocol=2,
-                # Redis 7.0 has no CLIENT SETINFO, and its ACL no name for it.
-                driver_info=None,
-                maint_notifications_config=MaintNotificationsConfig(enabled=False),
-                **address.options(),
-            )
-        except ValueError as error:
-            raise ConfigError(f"MAYFLY_REDIS_URL: {error}") from None
-        self._redis = Redis.from_pool(pool)
-        self._running: set[asyncio.Task[Any]] = set()
+        self.address = address
+        self._topology: Topology = topology_of(address)
+        self._lanes: dict[str, tuple[Server, Lane]] = {}
+        self._tasks = Tasks()
+        self._places = asyncio.Semaphore(_OPERATIONS)
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._ready = False
+        self._operations = 0
+        self._batches = 0  # of lanes whose server is gone
+        self.calls = 0
         self.up = False
         """Whether the last operation was answered."""
 
+    @property
+    def round_trips(self) -> int:
+        return self._operations + self._batches + sum(lane.round_trips for _, lane in self._lanes.values())
+
     async def run(self, operation: Operation) -> Any:
         """The operation's reply. Raises Unavailable when there is none, or when the registry refuses."""
-        task = asyncio.ensure_future(self._guarded(operation))
-        self._running.add(task)
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._tasks.spawn(self._guarded(operation)))
 
-    async def call(self, function: str, keys: Sequence[str], args: Sequence[str | int | bytes]) -> Any:
-        """One function of the library."""
-        name = f"{functions.LIBRARY}_{function}"
-        return await self._with_library(lambda redis: redis.fcall(name, len(keys), *keys, *args))
+    async def call(self, function: str, keys: Sequence[str], args: Sequence[Word]) -> Any:
+        """One function of the library. Raises Unavailable."""
+        return (await self.call_all([(function, keys, args)]))[0]
 
     async def call_all(self, calls: Sequence[Call]) -> list[Any]:
-        """Many functions in one round trip, in their order; not atomic together."""
+        """Many functions in one round trip (to each server), in their order; not atomic together. Raises Unavailable
+        if one of them failed; the others are carried out all the same."""
+        return _all_of(await self.call_each(calls))
 
-        async def operation(redis: Any) -> list[Any]:
-            async with redis.pipeline(transaction=False) as pipe:
-                for function, keys, args in calls:
-                    pipe.fcall(f"{functions.LIBRARY}_{function}", len(keys), *keys, *args)
-                return list(await pipe.execute())
+    async def call_each(self, calls: Sequence[Call]) -> list[Any]:
+        """Like ``call_all``, but an Unavailable in place of each reply that there isn't."""
+        return await self.send_each([_as_command(call) for call in calls])
 
-        replies: list[Any] = await self._with_library(operation)
+    async def send(self, key: str, *words: Word) -> Any:
+        """One plain command on one key, in the next batch: ``send(key, "HGETALL", key)``. Raises Unavailable."""
+        return _all_of(await self.send_each([(key, words)]))[0]
+
+    async def send_each(self, commands: Sequence[tuple[str, Sequence[Word]]]) -> list[Any]:
+        """Commands with the key that says where they go; a reply or an Unavailable for each."""
+        self.calls += len(commands)
+        try:
+            if not self._ready:
+                await self._find()
+            replies = await self._batch(commands)
+        except (Unavailable, RedisError) as error:
+            replies = [error] * len(commands)
+        if any(isinstance(reply, Exception) for reply in replies):
+            await self._mend(commands, replies)
+            self._judge(replies)
+            return [refusal(reply) if isinstance(reply, Exception) else reply for reply in replies]
+        self.up = True
         return replies
 
+    async def primaries(self) -> list[tuple[Server, Lane]]:
+        """Every server that has keys of ours, and the way to it. Raises Unavailable."""
+        try:
+            if not self._ready:
+                await self._find()
+            return [self._lane(server) for server in self._topology.primaries()]
+        except RedisError as error:
+            self._judge([error])
+            raise refusal(error) from error
+
     async def load_library(self) -> None:
-        """Makes the server's library ours, unless it is already."""
-
-        async def operation(redis: Any) -> None:
-            listed: Any = await redis.function_list(library=functions.LIBRARY, withcode=True)
+        """Makes the library of every primary ours, unless it is already. Raises Unavailable."""
+        for server, lane in await self.primaries():
+            listed = (await lane.send([pack("FUNCTION", "LIST", "LIBRARYNAME", functions.LIBRARY, "WITHCODE")]))[0]
+            if isinstance(listed, Exception):
+                self._judge([listed])
+                raise refusal(listed) from listed
             if functions.source().encode() not in _flat(listed):
-                await redis.function_load(functions.source(), replace=True)
+                await self._load(server, lane)
+        self.up = True
 
-        await self.run(operation)
+    def suspect(self) -> None:
+        """Looks for the servers anew, in the background: one of them has failed, or is not what it was."""
+        self._once("refresh", self._refresh)
 
     async def close(self) -> None:
         """Waits for what runs, then closes all connections."""
-        if self._running:
-            await asyncio.wait(set(self._running), timeout=2 * TIMEOUT)
-        await self._redis.aclose()
-        await self._redis.connection_pool.disconnect()
+        await self._tasks.wait(2 * TIMEOUT)
+        for _, lane in self._lanes.values():
+            await lane.idle(2 * TIMEOUT)
+        await self._topology.close()
 
-    async def _with_library(self, operation: Operation) -> Any:
-        """A server that was restarted has forgotten its functions: load them, then call again, once."""
+    async def _find(self) -> None:
+        await asyncio.shield(self._once("find", self._find_once))
 
-        async def guarded(redis: Any) -> Any:
+    async def _batch(self, commands: Sequence[tuple[str, Sequence[Word]]]) -> list[Any]:
+        """Each server's commands in one group, in their order."""
+        groups: dict[str, tuple[Lane, list[int], list[bytes]]] = {}
+        for index, (key, words) in enumerate(commands):
+            server, lane = self._lane(self._topology.server_of(key))
+            _, indices, packed = groups.setdefault(server.name, (lane, [], []))
+            indices.append(index)
+            packed.append(pack(*words))
+        if len(groups) == 1:
+            return await next(iter((lane.send(packed)) for lane, _, packed in groups.values()))
+        futures = [(indices, lane.send(packed)) for lane, indices, packed in groups.values()]
+        replies: list[Any] = [None] * len(commands)
+        for indices, future in futures:
+            for index, reply in zip(indices, await future, strict=True):
+                replies[index] = reply
+        return replies
+
+    async def _mend(self, commands: Sequence[tuple[str, Sequence[Word]]], replies: list[Any]) -> None:
+        """Sends again, in their order, the commands that a server has refused to begin with."""
+        for _ in range(_HOPS):
+            again = [i for i, reply in enumerate(replies) if _never_ran(reply)]
+            if not again:
+                return
+            reasons = [replies[i] for i in again]
             try:
-                return await operation(redis)
-            except ResponseError as error:
-                if "function not found" not in str(error).lower():
-                    raise
-                await redis.function_load(functions.source(), replace=True)
-                return await operation(redis)
+                for i in again:
+                    await self._prepare(commands[i][0], replies[i])
+                answers = await self._resend([commands[i] for i in again], reasons)
+            except (Unavailable, RedisError):
+                return
+            for index, answer in zip(again, answers, strict=True):
+                replies[index] = answer
 
-        return await self.run(guarded)
+    async def _prepare(self, key: str, reason: Exception) -> None:
+        """The slot's new place, or the library where it is missing. Raises Unavailable, RedisError."""
+        if isinstance(reason, MovedError):
+            await self._topology.moved(reason)
+            self.suspect()
+        elif _is_unknown_function(reason):
+            await self._load(*self._lane(self._topology.server_of(key)))
+
+    async def _resend(self, commands: Sequence[tuple[str, Sequence[Word]]], why: Sequence[Exception]) -> list[Any]:
+        """A slot on the move needs ASKING, which the client knows how to do; everything else is another batch."""
+        if not any(isinstance(reason, _ON_THE_MOVE) and not isinstance(reason, MovedError) for reason in why):
+            return await self._batch(commands)
+        return [await self._alone(words) for _, words in commands]
+
+    async def _alone(self, words: Sequence[Word]) -> Any:
+        try:
+            return await self.run(lambda client: client.execute_command(*words))
+        except Unavailable as error:
+            return error
+
+    async def _load(self, server: Server, lane: Lane) -> None:
+        """The library on one server; once, however many callers miss it. Raises Unavailable."""
+
+        async def load() -> None:
+            reply = (await lane.send([pack("FUNCTION", "LOAD", "REPLACE", functions.source())]))[0]
+            if isinstance(reply, Exception):
+                self._judge([reply])
+                raise refusal(reply) from reply
+
+        await asyncio.shield(self._once(server.name, load))
+
+    def _once(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """``work``, unless it is under way already."""
+        task = self._under_way.get(name)
+        if task is None or task.done():
+            task = self._under_way[name] = self._tasks.spawn(work())
+        return task
+
+    def _lane(self, server: Server) -> tuple[Server, Lane]:
+        known = self._lanes.get(server.name)
+        if known is None or known[0] is not server:
+            if known is not None:
+                self._batches += known[1].round_trips
+            known = self._lanes[server.name] = (server, Lane(server.exchange))
+        return known
+
+    def _judge(self, replies: Sequence[Any]) -> None:
+        """``up``, and whether the servers should be looked for, by what was answered."""
+        self.up = all(not isinstance(reply, Exception) or is_answer(reply) for reply in replies)
+        if not self.up:
+            self.suspect()
+
+    async def _find_once(self) -> None:
+        try:
+            await self._topology.ready()
+        except (RedisError, OSError, TimeoutError) as error:
+            self.up = False
+            raise refusal(error) from error
+        self._ready = True
+
+    async def _refresh(self) -> None:
+        # Whoever asked has had its answer; if this fails, the next failure looks again.
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            await self._topology.refresh()
+        await asyncio.sleep(_REFRESH_EVERY)
 
     async def _guarded(self, operation: Operation) -> Any:
         try:
-            reply = await operation(self._redis)
-        except NoPermissionError as error:
-            raise _away("The registry's Redis forbids a command; give purge's user its ACL.") from error
+            async with asyncio.timeout(TIMEOUT):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise refusal(error) from error
+        self._operations += 1
+        self.calls += 1
+        try:
+            reply = await operation(self._topology.client)
         except (TimeoutError, RedisError, OSError) as error:
-            self.up = False
-            raise _away("The registry's Redis is away; try again.") from error
+            self._judge([error])
+            raise refusal(error) from error
+        finally:
+            self._places.release()
         self.up = True
         return reply
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen here, for the case that nobody waits any more
+
+def _as_command(call: Call) -> tuple[str, Sequence[Word]]:
+    function, keys, args = call
+    return keys[0], ("FCALL", f"{functions.LIBRARY}_{function}", len(keys), *keys, *args)
 
 
-def _away(message: str) -> Unavailable:
-    return Unavailable("REGISTRY_UNAVAILABLE", message, retry_after=1)
+def _all_of(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
+
+
+def _never_ran(reply: object) -> bool:
+    return isinstance(reply, _ON_THE_MOVE) or _is_unknown_function(reply)
+
+
+def _is_unknown_function(reply: object) -> bool:
+    return isinstance(reply, ResponseError) and "function not found" in str(reply).lower()
 
 
 def _flat(value: Any) -> list[Any]:

@@ -19,9 +19,9 @@ from mesh.ops import OpsServer
 from mesh.transparency.note import Signer
 from services.gateway.metrics import GatewayMetrics
 from services.ingest.metrics import IngestMetrics
+from services.purge.address import RedisAddress
 from services.purge.core import Core
 from services.purge.grants import Terms
-from services.purge.link import RedisAddress
 from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
 from services.render.metrics import RenderMetrics

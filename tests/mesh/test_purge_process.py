@@ -352,4 +352,7 @@ async def test_a_wrong_environment_is_said_in_one_line(pki: Pki, tmp_path: Path)
     )
     _, stderr = await process.communicate()
     assert process.returncode == 78
-    assert stderr.decode() == "purge: MAYFLY_REDIS_URL: must begin with unix://, redis:// or rediss://\n"
+    assert stderr.decode() == (
+        "purge: MAYFLY_REDIS_URL: must begin with unix://, redis://, redis+sentinel://, redis+cluster://, "
+        "or rediss for TLS\n"
+    )

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mesh.testing.valkey import ValkeyServer
-from services.purge.link import Link, RedisAddress
+from services.purge.address import RedisAddress
+from services.purge.link import Link
 from services.purge.registry import Registry
 from tests.unit.services.purge.world import admin_of, new_valkey
 

@@ -16,11 +16,11 @@ from clients.verify import recount
 from mesh.clock import Clock, SystemClock
 from mesh.testing.wait import eventually
 from mesh.transparency.note import Signer
+from services.purge.address import RedisAddress
 from services.purge.core import Core
 from services.purge.custody import Acknowledge, Command, Event, Revoke, Session
 from services.purge.grants import Terms, Wish
 from services.purge.hello import Hello
-from services.purge.link import RedisAddress
 from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
 from services.purge.receipt import LoggedReceipt, Receipt, parse_entry

@@ -14,9 +14,10 @@ from mesh.clock import SystemClock
 from mesh.errors import Unavailable
 from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
+from services.purge.address import RedisAddress
 from services.purge.attest import Attestation
 from services.purge.facts import FACTS, Server, violations
-from services.purge.link import Link, RedisAddress
+from services.purge.link import Link
 from tests.unit.services.purge.desk import desk
 from tests.unit.services.purge.world import admin_of, new_valkey
 

@@ -14,9 +14,11 @@ from mesh.errors import Unavailable
 from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
 from services.purge import keys
+from services.purge.address import RedisAddress
 from services.purge.lease import End, Lease, Outcome, State, WrongState
-from services.purge.link import MAX_CONNECTIONS, Link, RedisAddress
+from services.purge.link import Link
 from services.purge.registry import GRACE, Claimed, Leadership, Moved, Registry, Reply, Report
+from services.purge.topology import MAX_CONNECTIONS
 from tests.unit.services.purge.world import SECRET, a_grant, keys_without_ttl, sha256
 
 NOW = 1_000_000.0

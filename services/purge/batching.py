@@ -1,0 +1,102 @@
+"""Natural group commit: what many tasks ask of one server while a round trip is under way goes out in the next one.
+
+A lone call waits for nothing but the end of the loop's tick. Nobody waits for a batch to fill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from redis.exceptions import ConnectionError as Disconnected
+
+MAX_COMMANDS = 512  # of a batch; one group may go over it
+MAX_BYTES = 2 << 20  # of a batch; one group may go over it
+MAX_WAITING = 64 << 20  # bytes that may wait for their batch: 64 parked segments
+IN_FLIGHT = 2  # batches: one on the wire while the next is written
+
+Exchange = Callable[[Sequence[bytes]], Awaitable[list[Any]]]
+Group = Sequence[bytes]
+"""Packed commands that one caller wants in one batch, in this order."""
+
+
+class Lane:
+    """The way to one server. Batches of one lane may overtake each other; the commands of one group don't.
+
+    exchange: one reply for each command, an exception where there is none; it must not raise.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._queue: deque[tuple[Group, asyncio.Future[list[Any]]]] = deque()
+        self._waiting = 0
+        self._scheduled = False
+        self._running: set[asyncio.Task[None]] = set()
+        self.round_trips = 0
+
+    def send(self, group: Group) -> asyncio.Future[list[Any]]:
+        """The group's replies. May be cancelled: what was sent is carried out all the same."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Any]] = loop.create_future()
+        size = sum(map(len, group))
+        if self._waiting + size > MAX_WAITING:
+            future.set_result([Disconnected("too much waits for this server")] * len(group))
+            return future
+        self._waiting += size
+        self._queue.append((group, future))
+        if not self._scheduled and len(self._running) < IN_FLIGHT:
+            self._scheduled = True
+            loop.call_soon(self._flush)
+        return future
+
+    async def idle(self, within: float) -> None:
+        """Waits until nothing is under way, for so many seconds at most."""
+        while self._running:
+            _, late = await asyncio.wait(set(self._running), timeout=within)
+            if late:
+                return
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        while self._queue and len(self._running) < IN_FLIGHT:
+            task = asyncio.ensure_future(self._run(self._take()))
+            self._running.add(task)
+            task.add_done_callback(self._done)
+
+    def _take(self) -> list[tuple[Group, asyncio.Future[list[Any]]]]:
+        batch: list[tuple[Group, asyncio.Future[list[Any]]]] = []
+        count = size = 0
+        while self._queue:
+            group = self._queue[0][0]
+            count, size = count + len(group), size + sum(map(len, group))
+            if batch and (count > MAX_COMMANDS or size > MAX_BYTES):
+                break
+            batch.append(self._queue.popleft())
+            self._waiting -= sum(map(len, group))
+        return batch
+
+    async def _run(self, batch: list[tuple[Group, asyncio.Future[list[Any]]]]) -> None:
+        self.round_trips += 1
+        replies = await self._exchange([packed for group, _ in batch for packed in group])
+        start = 0
+        for group, future in batch:
+            end = start + len(group)
+            if not future.done():
+                future.set_result(replies[start:end])
+            start = end
+        if replies and isinstance(replies[-1], Disconnected):
+            self._give_up(replies[-1])
+
+    def _give_up(self, error: Disconnected) -> None:
+        """Whoever waits behind a dead server would wait for its timeout once more; nothing of theirs was sent."""
+        while self._queue:
+            group, future = self._queue.popleft()
+            self._waiting -= sum(map(len, group))
+            if not future.done():
+                future.set_result([error] * len(group))
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._flush()
