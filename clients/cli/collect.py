@@ -12,7 +12,7 @@ from clients.cli import describe, options, resume
 from clients.cli.exits import UsageFailed
 from clients.cli.output import check_target, emit, write_file
 from clients.cli.profile import Profile, resolve
-from clients.cli.render import save_receipt
+from clients.cli.render import receipt_sentence, save_receipt
 
 if TYPE_CHECKING:
     from clients.sdk.results import Lease, Result
@@ -36,17 +36,17 @@ def collect(
         raise UsageFailed(f"{resume_file} is of another photo.")
     for path in (output, *([receipt] if receipt is not None else [])):
         check_target(path, never=resume_file)
-    result = asyncio.run(_collect(resolve(address, ca, token_file, state), lease))
-    write_file(output, result.picture.data)
+    result = asyncio.run(_collect(resolve(address, ca, token_file, state), lease, output))
     receipt_file = save_receipt(receipt, result)
     resume_file.unlink(missing_ok=True)
     if as_json:
         emit(describe.result(result, output, receipt_file))
         return
     print(f"Wrote {output} ({result.picture.width} × {result.picture.height}).")
-    print(f"The mesh has let go of the photo {result.photo_id}.")
+    print(receipt_sentence(result, receipt_file))
 
 
-async def _collect(profile: Profile, lease: Lease) -> Result:
+async def _collect(profile: Profile, lease: Lease, output: Path) -> Result:
+    """The file is whole before the mesh hears that it may let go."""
     async with profile.connect() as client:
-        return await client.collect_when_parked(lease)
+        return await client.collect_when_parked(lease, lambda picture: write_file(output, picture.data))

@@ -80,7 +80,7 @@ def render(
     if result.scrubbed is not None:
         print(describe.removed_sentence(result.scrubbed))
     print(f"Wrote {output} ({result.picture.width} × {result.picture.height}).")
-    print(_receipt_sentence(result, receipt_file))
+    print(receipt_sentence(result, receipt_file))
 
 
 def save_receipt(path: Path | None, result: Result) -> Path | None:
@@ -93,7 +93,8 @@ def save_receipt(path: Path | None, result: Result) -> Path | None:
     return path
 
 
-def _receipt_sentence(result: Result, receipt_file: Path | None) -> str:
+def receipt_sentence(result: Result, receipt_file: Path | None) -> str:
+    """Whether the mesh has let go, as far as we know."""
     if result.receipt is None:
         return f"The connection broke before the receipt came; get it with `mayfly receipt {result.photo_id}`."
     where = f" Its receipt is {receipt_file}." if receipt_file is not None else ""

@@ -21,6 +21,7 @@ def save(path: Path, lease: Lease) -> None:
         "resume_token": lease.resume_token,
         "expire_time": lease.expire_time.isoformat(),
         "nonce": lease.nonce.hex(),
+        "claimant": lease.claimant.hex(),
     }
     write_file(path, json.dumps(value).encode() + b"\n", private=True)
 
@@ -33,7 +34,8 @@ def load(path: Path) -> Lease:
         value = json.loads(path.read_bytes())
         expire_time = datetime.fromisoformat(value["expire_time"]).astimezone(UTC)
         nonce = bytes.fromhex(value["nonce"])
-        return Lease(str(value["photo_id"]), expire_time, str(value["resume_token"]), nonce)
+        claimant = bytes.fromhex(value.get("claimant", ""))
+        return Lease(str(value["photo_id"]), expire_time, str(value["resume_token"]), nonce, claimant)
     except FileNotFoundError:
         raise UsageFailed(f"{path}: no such resume file.") from None
     except (OSError, ValueError, KeyError, TypeError):

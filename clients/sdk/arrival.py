@@ -14,6 +14,8 @@ class Arrival:
         self._header: photo_pb2.PictureHeader | None = None
         self._data = bytearray()
         self.picture: Picture | None = None
+        self.messages = 0
+        """How many of the picture's messages have arrived, from its header on."""
 
     @property
     def fraction(self) -> float:
@@ -27,11 +29,13 @@ class Arrival:
             raise _malformed()
         self._header = header.picture
         self._data.clear()
+        self.messages = 1
 
     def chunk(self, chunk: bytes) -> None:
         if self._header is None or self.picture is not None:
             raise _malformed()
         self._data += chunk
+        self.messages += 1
         if len(self._data) > self._header.byte_count:
             raise _malformed()
 

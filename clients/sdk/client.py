@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from google.protobuf import duration_pb2
 
-from clients.sdk.arrival import Arrival
+from clients.sdk.collection import Collection
 from clients.sdk.nonce import commitment, new_nonce
 from clients.sdk.rendering import Rendering
 from clients.sdk.results import Lease, Picture, Progress, Result, Revoked, Scene
@@ -92,24 +92,34 @@ class MayflyClient:
             return await self._after_a_break(rendering, error, reconnect)
         return _result(rendering)
 
-    async def collect(self, photo_id: str, resume_token: str) -> Result:
-        """The parked picture, once. Unavailable(NOT_PARKED_YET) while it is being made."""
-        request = gateway_pb2.CollectRequest(photo_id=photo_id, resume_token=resume_token)
-        arrival, receipt = Arrival(), None
-        with as_mesh_errors():
-            call = self._stub.Collect(request, metadata=self._metadata())
-            try:
-                async for response in call:
-                    receipt = _take(arrival, response) or receipt
-            finally:
-                call.cancel()
-        return Result(photo_id, _whole(arrival.picture), receipt, None, b"")
+    async def collect(
+        self,
+        photo_id: str,
+        resume_token: str,
+        *,
+        claimant: bytes = b"",
+        on_picture: Callable[[Picture], None] = lambda _: None,
+    ) -> Result:
+        """The parked picture, once. Unavailable(NOT_PARKED_YET) while it is being made.
 
-    async def collect_when_parked(self, lease: Lease) -> Result:
+        A connection that breaks is taken up again where it broke. The mesh keeps the picture until ``on_picture`` has
+        returned, or the lease ends.
+
+        claimant:    16 random bytes; with the same ones a later call may go on after this one has failed.
+        on_picture:  gets the whole picture before the mesh lets go of it; what it raises is raised here.
+        """
+        collection = Collection(self._stub, self._metadata, photo_id, resume_token, claimant)
+        picture = await collection.fetch()
+        on_picture(picture)
+        return Result(photo_id, picture, await collection.confirm(), None, b"")
+
+    async def collect_when_parked(self, lease: Lease, on_picture: Callable[[Picture], None] = lambda _: None) -> Result:
         """Waits for the parked picture for as long as the lease lasts. NotFound when there is none."""
         while True:
             try:
-                collected = await self.collect(lease.photo_id, lease.resume_token)
+                collected = await self.collect(
+                    lease.photo_id, lease.resume_token, claimant=lease.claimant, on_picture=on_picture
+                )
                 return replace(collected, nonce=lease.nonce)
             except Unavailable as error:
                 delay = error.retry_after or _RETRY_SECONDS
@@ -164,20 +174,6 @@ class MayflyClient:
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         return bearer(self._token())
-
-
-def _take(arrival: Arrival, response: gateway_pb2.CollectResponse) -> bytes | None:
-    """One message of a collected picture; returns the receipt bundle, when it is that."""
-    match response.WhichOneof("message"):
-        case "header":
-            arrival.header(response.header)
-        case "chunk":
-            arrival.chunk(response.chunk)
-        case "seal":
-            arrival.seal(response.seal)
-        case "receipt":
-            return response.receipt.bundle
-    return None
 
 
 def _result(rendering: Rendering) -> Result:

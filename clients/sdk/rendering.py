@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from clients.sdk.arrival import Arrival
+from clients.sdk.collection import new_claimant
 from clients.sdk.results import Lease, Picture, Progress, Scrubbed
 from clients.sdk.source import Photo, chunks, known_size
 from mayfly.gateway.v1 import gateway_pb2
@@ -101,7 +102,7 @@ class Rendering:
 
     def _accept(self, accepted: gateway_pb2.Accepted) -> None:
         expire_time = accepted.expire_time.ToDatetime(tzinfo=UTC)
-        self.lease = Lease(accepted.photo_id, expire_time, accepted.resume_token, self.nonce)
+        self.lease = Lease(accepted.photo_id, expire_time, accepted.resume_token, self.nonce, new_claimant())
         self._on_accepted(self.lease)
 
     async def _send_photo(self, call: RenderCall, limit: int) -> None:

@@ -26,12 +26,14 @@ class Lease:
     """The mesh's permission to hold the photo. resume_token: opens the parked picture; keep it secret.
 
     nonce: shows whose receipt it will be; empty if that is not known any more.
+    claimant: by which the parked picture's collector is known again; empty: a new one for each collection.
     """
 
     photo_id: str
     expire_time: datetime
     resume_token: str
     nonce: bytes = b""
+    claimant: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

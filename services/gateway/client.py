@@ -29,6 +29,11 @@ class Client:
     def _done(self, _context: object) -> None:
         self._gone.set()
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing can be read or written any more."""
+        return self._gone.is_set()
+
     def hang_up(self) -> None:
         """The call is over; whoever reads or writes hears of it."""
         self._gone.set()

@@ -16,12 +16,12 @@ TAG_BYTES = 16
 
 
 class Parking:
-    """Seals or opens the segments of one picture, in order."""
+    """Seals or opens the segments of one picture, in order. first: the number of the first one, from 0."""
 
-    def __init__(self, key: bytes, photo_id: str) -> None:
+    def __init__(self, key: bytes, photo_id: str, *, first: int = 0) -> None:
         self._aead = AESGCM(key)
         self._photo_id = photo_id.encode()
-        self._counter = 0
+        self._counter = first
 
     def seal(self, frame: bytes, *, last: bool) -> bytes:
         """Ciphertext of one frame, TAG_BYTES longer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from mayfly.purge.v1 import registry_pb2_grpc
 from mayfly.render.v1 import render_pb2, render_pb2_grpc
 from mesh import status, streams
 from mesh.clock import Clock
-from mesh.custody.book import LeaseRef
+from mesh.custody.book import MAX_LEASE_SECONDS, LeaseRef
 from mesh.custody.metadata import to_metadata
 from mesh.errors import Overdue, Unavailable, no_such_photo
 from services.gateway.hop import Hop
@@ -65,11 +66,26 @@ class SceneSource:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claimed picture: its lease, how many segments it has, and they themselves."""
+    """A claimed picture: its lease, how many segments it has, and those that are wanted.
+
+    again: this claimant had claimed it before; some of it may have left.
+    """
 
     lease: LeaseRef
     segment_count: int
     segments: AsyncIterator[bytes]
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Who collects what. claimant: 16 random bytes of the client. received: messages that have arrived before."""
+
+    photo_id: str
+    owner: bytes
+    claim_secret: bytes
+    claimant: bytes
+    received: int = 0
 
 
 class Registry:
@@ -137,37 +153,68 @@ class Registry:
         finally:
             call.cancel()
 
+    async def settle_collected(self, wanted: Collection, holders: Sequence[str]) -> bytes:
+        """Ends the lease as collected by this claimant; the receipt bundle. NotFound if it was another, or nobody."""
+        shown = pb.CollectedBy(owner_digest=wanted.owner, claim_secret=wanted.claim_secret, claimant=wanted.claimant)
+        request = pb.SettleLeaseRequest(
+            photo_id=wanted.photo_id, holders=holders, route=pb.DELIVERY_ROUTE_COLLECT, collected_by=shown
+        )
+        return (await _ask(self._stub.SettleLease(request, timeout=_SLOW_SECONDS))).receipt_bundle
+
     @asynccontextmanager
-    async def claim(self, photo_id: str, owner: bytes, claim_secret: bytes, claimant: bytes) -> AsyncIterator[Claim]:
-        """Claims a parked picture. NotFound, Unavailable(NOT_PARKED_YET)."""
-        request = pb.ClaimRequest(photo_id=photo_id, owner_digest=owner, claim_secret=claim_secret, claimant=claimant)
-        call = self._stub.Claim(request, timeout=_SLOW_SECONDS)
+    async def claim(self, wanted: Collection) -> AsyncIterator[Claim]:
+        """Claims a parked picture. NotFound, Unavailable(NOT_PARKED_YET), Invalid(RECEIVED_MESSAGES)."""
+        request = pb.ClaimRequest(
+            photo_id=wanted.photo_id,
+            owner_digest=wanted.owner,
+            claim_secret=wanted.claim_secret,
+            claimant=wanted.claimant,
+            first_segment=wanted.received,
+        )
+        # A phone may be slow: what bounds the stream is the lease's end, which custody keeps.
+        call = self._stub.Claim(request, timeout=MAX_LEASE_SECONDS)
         try:
-            first = await call.read()
-            if not isinstance(first, pb.ClaimResponse):
-                raise no_such_photo()
+            first = await _first(call)
 
             async def segments() -> AsyncIterator[bytes]:
                 message: object = first
                 while isinstance(message, pb.ClaimResponse):
-                    yield message.segment
+                    if message.segment:
+                        yield message.segment
                     message = await call.read()
 
-            lease = LeaseRef(photo_id, first.expire_time.ToNanoseconds() / 1e9)
-            yield Claim(lease, first.segment_count, segments())
+            lease = LeaseRef(wanted.photo_id, first.expire_time.ToNanoseconds() / 1e9)
+            yield Claim(lease, first.segment_count, segments(), first.again)
         except grpc.RpcError as error:
             raise status.from_rpc(error) from None
         finally:
             call.cancel()
 
-    async def return_claim(self, photo_id: str, claim_secret: bytes, claimant: bytes) -> None:
-        request = pb.ReturnClaimRequest(photo_id=photo_id, claim_secret=claim_secret, claimant=claimant)
+    async def return_claim(self, wanted: Collection) -> None:
+        request = pb.ReturnClaimRequest(
+            photo_id=wanted.photo_id, claim_secret=wanted.claim_secret, claimant=wanted.claimant
+        )
         await _ask(self._stub.ReturnClaim(request, timeout=_QUICK_SECONDS))
 
     async def receipt(self, photo_id: str, *, wait_for_inclusion: bool) -> bytes:
         """The receipt bundle of an ended lease. NotFound."""
         request = pb.GetReceiptRequest(photo_id=photo_id, wait_for_inclusion=wait_for_inclusion)
         return (await _ask(self._stub.GetReceipt(request, timeout=_SLOW_SECONDS))).receipt_bundle
+
+
+async def _first(call: Any) -> pb.ClaimResponse:
+    try:
+        async with asyncio.timeout(_SLOW_SECONDS):
+            first = await call.read()
+    except TimeoutError:
+        raise _busy() from None
+    if not isinstance(first, pb.ClaimResponse):
+        raise no_such_photo()
+    return first
+
+
+def _busy() -> Unavailable:
+    return Unavailable("REGISTRY_UNAVAILABLE", "The registry is busy or away; try again shortly.", retry_after=1.0)
 
 
 async def _ask(call: Awaitable[Reply]) -> Reply:
@@ -177,5 +224,5 @@ async def _ask(call: Awaitable[Reply]) -> Reply:
         meant = status.from_rpc(error)
     if isinstance(meant, Overdue):
         # It did not answer in time. Whether the lease has ended is not known, so nobody is told that it has.
-        raise Unavailable("REGISTRY_UNAVAILABLE", "The registry is busy or away; try again shortly.", retry_after=1.0)
+        raise _busy()
     raise meant

@@ -15,7 +15,7 @@ from mesh.errors import Invalid, Unavailable, no_such_photo
 from services.gateway.admission import Admission
 from services.gateway.authentication import Authenticator
 from services.gateway.client import Client
-from services.gateway.collect import Collector
+from services.gateway.collect import Collector, Wish
 from services.gateway.journey import Journey, Route
 from services.gateway.order import parse_start
 from services.gateway.peers import Registry
@@ -54,6 +54,7 @@ class PhotoServicer:
         handlers: dict[str, Any] = {
             "Render": grpc.stream_stream_rpc_method_handler(self.render),
             "Collect": grpc.unary_stream_rpc_method_handler(self.collect, pb.CollectRequest.FromString),
+            "ConfirmCollected": _unary(self.confirm_collected, pb.ConfirmCollectedRequest, pb.ConfirmCollectedResponse),
             "Revoke": _unary(self.revoke, pb.RevokeRequest, pb.RevokeResponse),
             "RevokeAll": _unary(self.revoke_all, pb.RevokeAllRequest, pb.RevokeAllResponse),
             "ListScenes": _unary(self.list_scenes, pb.ListScenesRequest, pb.ListScenesResponse),
@@ -95,7 +96,20 @@ class PhotoServicer:
     async def collect(self, request: pb.CollectRequest, context: ServerContext) -> None:
         """PhotoService.Collect."""
         owner = self._authenticator.owner(context.invocation_metadata())
-        await self._collector.collect(Client(context), owner, request.photo_id, request.resume_token)
+        wish = Wish.parse(
+            request.photo_id, request.resume_token, request.claimant, request.received_messages,
+            will_confirm=request.will_confirm,
+        )  # fmt: skip
+        await self._collector.collect(Client(context), owner, wish)
+
+    async def confirm_collected(
+        self, request: pb.ConfirmCollectedRequest, context: ServerContext
+    ) -> pb.ConfirmCollectedResponse:
+        """PhotoService.ConfirmCollected."""
+        owner = self._authenticator.owner(context.invocation_metadata())
+        wish = Wish.parse(request.photo_id, request.resume_token, request.claimant, will_confirm=True)
+        bundle = await self._collector.confirm(owner, wish)
+        return pb.ConfirmCollectedResponse(receipt=pb.Receipt(photo_id=wish.photo_id, bundle=bundle))
 
     async def revoke(self, request: pb.RevokeRequest, context: ServerContext) -> pb.RevokeResponse:
         """PhotoService.Revoke."""

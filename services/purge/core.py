@@ -98,6 +98,7 @@ class Core:
     async def stop(self) -> None:
         """Leases that live on are taken up again at the next start."""
         await self.grants.stop()
+        await self.parking.stop()
         await self.attestation.stop()
         await self.reaper.stop()
         await self.endings.stop()

@@ -2,8 +2,8 @@
 -- One function per transition of a lease. Each is atomic, declares all its keys (they share one hash tag), and gives
 -- every key that it writes a TTL before it returns. The rules are those of lease.py; a test runs both side by side.
 --
--- lease hash: state, expire and granted (Unix ms), owner, verifier, nonce, policy, home, segments, size, claimant, term,
---             outcome, reason, ended (Unix ms), c:<holder> = holding:ordinal:micros, x:<holder> = expected.
+-- lease hash: state, expire and granted (Unix ms), owner, verifier, nonce, policy, home, segments, size, claimant,
+--             repeated (the claimant has come again), term, outcome, reason, ended (Unix ms), c:<holder> = holding:ordinal:micros, x:<holder> = expected.
 -- home is the replica of purge that ends the lease. Whoever is not (any more) is answered MOVED: that is the fence.
 -- Purge passes its own time: the registry's clock only ever counts TTLs down.
 -- What ends leases is allowed when memory is full (allow-oom), what begins them is not.
@@ -119,28 +119,31 @@ local function park_seal(keys, args)
 end
 
 -- KEYS lease. ARGV now, SHA-256 of the claim secret, claimant, then the owner's possible pseudonyms.
--- Returns {OK, expire, segments}, {WAIT} while it is being made, or {GONE}. Whoever has claimed it may claim it again.
+-- Returns {OK, expire, segments, NEW or AGAIN}, {WAIT} while it is being made, or {GONE}. Whoever has claimed it may
+-- claim it again.
 local function claim(keys, args)
   local state = live_state(keys[1], args[1])
   if not state or redis.call('HGET', keys[1], 'verifier') ~= args[2] then return { 'GONE' } end
   if not belongs_to(keys[1], args, 4) then return { 'GONE' } end
   if state == 'claimed' then
     if redis.call('HGET', keys[1], 'claimant') ~= args[3] then return { 'GONE' } end
+    redis.call('HSET', keys[1], 'repeated', '1')
   elseif state == 'parked' then
     redis.call('HSET', keys[1], 'state', 'claimed', 'claimant', args[3])
   else
     return { 'WAIT' }
   end
   local record = redis.call('HMGET', keys[1], 'expire', 'segments')
-  return { 'OK', record[1], record[2] }
+  return { 'OK', record[1], record[2], state == 'claimed' and 'AGAIN' or 'NEW' }
 end
 
--- KEYS lease. ARGV now, SHA-256 of the claim secret, claimant.
+-- KEYS lease. ARGV now, SHA-256 of the claim secret, claimant. A claim that was repeated stays: whoever gives the first
+-- one back does not know what the second one has sent.
 local function return_claim(keys, args)
   local state = live_state(keys[1], args[1])
   if state ~= 'claimed' then return 'GONE' end
-  local record = redis.call('HMGET', keys[1], 'verifier', 'claimant')
-  if record[1] ~= args[2] or record[2] ~= args[3] then return 'GONE' end
+  local record = redis.call('HMGET', keys[1], 'verifier', 'claimant', 'repeated')
+  if record[1] ~= args[2] or record[2] ~= args[3] or record[3] then return 'GONE' end
   redis.call('HSET', keys[1], 'state', 'parked')
   redis.call('HDEL', keys[1], 'claimant')
   return 'OK'

@@ -84,6 +84,7 @@ class Lease:
     custody:   by holder, "service/instance/epoch".
     expected:  holders that the conductor named; a settled lease waits for them even before they were heard of.
     claimant:  who has CLAIMED it; nobody else may go on with it.
+    repeated:  the claimant has come again; from then on the claim is not given back.
     """
 
     state: State = State.GRANTED
@@ -91,6 +92,7 @@ class Lease:
     expected: frozenset[str] = frozenset()
     end: End | None = None
     claimant: str = ""
+    repeated: bool = False
 
     @property
     def holders(self) -> frozenset[str]:
@@ -142,14 +144,17 @@ class Lease:
     def claim(self, claimant: str) -> Lease:
         """The owner comes for it. WrongState unless PARKED: of many claims at once, one wins, and may come again."""
         if self.state is State.CLAIMED and self.claimant == claimant:
-            return self
+            return self if self.repeated else replace(self, repeated=True)
         if self.state is not State.PARKED:
             raise WrongState(self.state)
         return replace(self, state=State.CLAIMED, claimant=claimant)
 
     def return_claim(self, claimant: str) -> Lease:
-        """No byte has left for the owner. WrongState unless CLAIMED by this claimant."""
-        if self.state is not State.CLAIMED or self.claimant != claimant:
+        """No byte has left for the owner. WrongState unless CLAIMED by this claimant, once.
+
+        Whoever gives a first claim back does not know what a second one has sent.
+        """
+        if self.state is not State.CLAIMED or self.claimant != claimant or self.repeated:
             raise WrongState(self.state)
         return replace(self, state=State.PARKED, claimant="")
 

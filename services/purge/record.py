@@ -62,6 +62,7 @@ def parse(photo_id: str, fields: dict[bytes, bytes]) -> Record | None:
         expected=frozenset(key[2:] for key in text if key.startswith("x:")),
         end=End(Outcome(text["outcome"]), text["reason"], int(text["ended"]) / 1000) if "outcome" in text else None,
         claimant=text.get("claimant", ""),
+        repeated="repeated" in text,
     )
     return Record(grant, lease, text.get("home", ""), int(text.get("segments", 0)), int(text.get("size", 0)))
 

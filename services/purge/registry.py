@@ -56,10 +56,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A claim that won. expire: Unix seconds. segments: how many are parked."""
+    """A claim that won. expire: Unix seconds. segments: how many are parked.
+
+    again: this claimant had claimed it before.
+    """
 
     expire: float
     segments: int
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ class Registry:
         reply = await self.link.call("claim", [lease], [_ms(now), secret_digest, claimant, *owners])
         if reply[0] != b"OK":
             return _reply(reply[0])
-        return Claimed(int(reply[1]) / 1000, int(reply[2]))
+        return Claimed(int(reply[1]) / 1000, int(reply[2]), again=reply[3:] == [b"AGAIN"])
 
     async def return_claim(self, photo_id: str, now: float, secret_digest: str, claimant: str) -> Reply:
         lease = keys.of_photo(photo_id).lease

@@ -20,6 +20,7 @@ from services.purge.ending import gone
 from services.purge.grants import Wish
 from services.purge.hello import Hello, check_holders
 from services.purge.ledger import Logged
+from services.purge.parked import Claimant
 
 REGISTRY = "mayfly.purge.v1.RegistryService"
 CUSTODY = "mayfly.purge.v1.CustodyService"
@@ -62,8 +63,10 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         reason = _ROUTES.get(request.route)
         if reason is None:
             raise Invalid("ROUTE_UNSPECIFIED", "Say how the picture was delivered.", field="route")
-        holders = check_holders(tuple(request.holders))
-        logged = await self._core.endings.settle(_photo_id(request.photo_id), holders, reason)
+        holders, photo_id = check_holders(tuple(request.holders)), _photo_id(request.photo_id)
+        if request.HasField("collected_by"):
+            await self._core.parking.require_claimed(photo_id, await self._claimant(request.collected_by))
+        logged = await self._core.endings.settle(photo_id, holders, reason)
         return pb.SettleLeaseResponse(receipt_bundle=await self._bundle(logged))
 
     async def RevokeLease(self, request: pb.RevokeLeaseRequest, context: ServerContext) -> pb.RevokeLeaseResponse:
@@ -95,11 +98,15 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         raise Aborted("UNSEALED", "The stream ended without its seal; park it again.")
 
     async def Claim(self, request: pb.ClaimRequest, context: ServerContext) -> AsyncIterator[pb.ClaimResponse]:
-        photo_id = _photo_id(request.photo_id)
-        owners = await self._core.pseudonyms.possible(request.owner_digest)
-        claimed = await self._core.parking.claim(photo_id, request.claim_secret, _claimant(request.claimant), owners)
-        first = pb.ClaimResponse(expire_time=_timestamp(claimed.expire), segment_count=claimed.segments)
-        async for segment in self._core.parking.segments(photo_id, claimed.segments):
+        photo_id, at = _photo_id(request.photo_id), request.first_segment
+        handout = await self._core.parking.claim(photo_id, await self._claimant(request), at)
+        claimed = handout.claimed
+        first = pb.ClaimResponse(
+            expire_time=_timestamp(claimed.expire), segment_count=claimed.segments, again=claimed.again
+        )
+        if handout.first is None:
+            yield first
+        async for segment in self._core.parking.segments(photo_id, handout, at):
             first.segment = segment
             yield first
             first = pb.ClaimResponse()
@@ -112,6 +119,10 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     async def GetReceipt(self, request: pb.GetReceiptRequest, context: ServerContext) -> pb.GetReceiptResponse:
         logged = await self._core.endings.receipt(_photo_id(request.photo_id))
         return pb.GetReceiptResponse(receipt_bundle=await self._bundle(logged, wait=request.wait_for_inclusion))
+
+    async def _claimant(self, shown: pb.ClaimRequest | pb.CollectedBy) -> Claimant:
+        owners = await self._core.pseudonyms.possible(shown.owner_digest)
+        return Claimant(shown.claim_secret, _claimant(shown.claimant), owners)
 
     async def _bundle(self, logged: Logged, *, wait: bool = False) -> bytes:
         return await self._core.ledger.bundle(logged, wait=wait)

@@ -37,9 +37,9 @@ class Phone:
     async def __aexit__(self, *_: object) -> None:
         await self.channel.close()
 
-    def collecting(self, photo_id: str, token: str) -> Any:
+    def collecting(self, photo_id: str, token: str, **fields: Any) -> Any:
         """A Collect call, to be read message by message."""
-        request = pb.CollectRequest(photo_id=photo_id, resume_token=token)
+        request = pb.CollectRequest(photo_id=photo_id, resume_token=token, **fields)
         return self.stub.Collect(request, metadata=self.metadata, timeout=15)
 
     def render(self) -> Upload:
@@ -52,13 +52,19 @@ class Phone:
         except grpc.RpcError as error:
             raise from_rpc(error) from None
 
-    async def collect(self, photo_id: str, token: str) -> list[pb.CollectResponse]:
+    async def collect(self, photo_id: str, token: str, **fields: Any) -> list[pb.CollectResponse]:
         """All messages of one Collect."""
-        call = self.collecting(photo_id, token)
+        call = self.collecting(photo_id, token, **fields)
         try:
             return [message async for message in call]
         except grpc.RpcError as error:
             raise from_rpc(error) from None
+
+    async def confirm(self, photo_id: str, token: str, claimant: bytes) -> bytes:
+        """A collected picture is safe; the receipt bundle."""
+        request = pb.ConfirmCollectedRequest(photo_id=photo_id, resume_token=token, claimant=claimant)
+        bundle: bytes = (await self.ask("ConfirmCollected", request)).receipt.bundle
+        return bundle
 
 
 class Upload:

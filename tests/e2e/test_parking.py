@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import secrets
 
 import pytest
 import redis
@@ -17,17 +18,39 @@ from tests.e2e.phone import Phone
 SCENE = "bright_day"
 
 
-async def collect(phone, upload, seconds: float = 20.0):
-    """Collects, trying again while the picture is being made."""
+async def collect(phone, upload, seconds: float = 20.0, **fields):
+    """Collects, trying again while the picture is being made, or while a gateway starts."""
 
     async def attempt():
         try:
-            return await phone.collect(upload.accepted.photo_id, upload.accepted.resume_token)
+            return await phone.collect(upload.accepted.photo_id, upload.accepted.resume_token, **fields)
         except Unavailable as error:
-            assert error.reason == "NOT_PARKED_YET"
+            assert error.reason in ("NOT_PARKED_YET", "PEER_UNAVAILABLE", "REGISTRY_UNAVAILABLE")
             return None
 
     return await eventually(attempt, within=seconds, every=0.1)
+
+
+async def cut_off(phone, upload, count: int, claimant: bytes):
+    """Reads so many messages of the picture; then the connection breaks."""
+    call = phone.collecting(
+        upload.accepted.photo_id, upload.accepted.resume_token, claimant=claimant, will_confirm=True
+    )
+    messages = [await call.read() for _ in range(count)]
+    call.cancel()
+    return messages
+
+
+async def parked_picture(mesh, phone, photo: bytes, ttl: float = 30.0):
+    upload = await (await phone.render().start(SCENE, ttl=ttl)).upload(photo)
+    await upload.until("seal")
+    upload.hang_up()
+    await books.eventually(lambda: parked(mesh), 10, "nothing is parked")
+    return upload
+
+
+def picture_of(messages) -> bytes:
+    return b"".join(message.chunk for message in messages)
 
 
 @pytest.mark.parametrize("moment", ["scrubbed", "progress", "header", "picture"])
@@ -49,21 +72,56 @@ async def test_a_picture_waits_for_a_phone_that_hung_up(mesh, phone, portrait, m
         await phone.collect(upload.accepted.photo_id, upload.accepted.resume_token)
 
 
-async def test_only_one_of_many_collects_wins(mesh, phone, portrait):
-    upload = await (await phone.render().start(SCENE)).upload(portrait[0])
-    await upload.until("header")
-    upload.hang_up()
-    await books.eventually(lambda: parked(mesh), 10, "nothing is parked")
+async def test_of_fifty_claimants_one_wins_and_only_that_one_goes_on(mesh, phone, portrait):
+    upload = await parked_picture(mesh, phone, portrait[0])
+    claimants = [secrets.token_bytes(16) for _ in range(50)]
 
-    async def attempt() -> bool:
+    async def attempt(claimant: bytes):
         try:
-            return bool(await collect(phone, upload))
+            return claimant, await collect(phone, upload, claimant=claimant, will_confirm=True)
         except NotFound:
-            return False
+            return None
 
-    outcomes = await asyncio.gather(*(attempt() for _ in range(12)))
-    assert outcomes.count(True) == 1
-    await books.balance(mesh)
+    [(winner, messages)] = [won for won in await asyncio.gather(*map(attempt, claimants)) if won]
+    assert picture_of(messages) == upload.picture
+    again = await asyncio.gather(*map(attempt, claimants))
+    assert [won[0] for won in again if won] == [winner]
+    photo_id, token = upload.accepted.photo_id, upload.accepted.resume_token
+    with pytest.raises(NotFound):
+        await phone.confirm(photo_id, token, next(c for c in claimants if c != winner))
+    bundle = await phone.confirm(photo_id, token, winner)
+    assert await phone.confirm(photo_id, token, winner) == bundle
+    assert (await books.balance(mesh))[photo_id].reason == "collected"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_collection_that_was_cut_off_goes_on_for_its_claimant_only(mesh, phone, portrait, count):
+    upload = await parked_picture(mesh, phone, portrait[0])
+    photo_id, token, me = upload.accepted.photo_id, upload.accepted.resume_token, secrets.token_bytes(16)
+    first = await cut_off(phone, upload, count, me)
+    for other in (secrets.token_bytes(16), b""):
+        with pytest.raises(NotFound):
+            await phone.collect(photo_id, token, claimant=other)
+    rest = await collect(phone, upload, claimant=me, received_messages=count)
+    assert picture_of(first + rest) == upload.picture
+    assert rest[-1].receipt.bundle
+    assert (await books.balance(mesh))[photo_id].reason == "collected"
+
+
+async def test_a_collection_goes_on_through_a_gateway_that_was_killed(fresh_mesh, portrait):
+    mesh = fresh_mesh()
+    async with Phone(mesh) as phone:
+        upload = await parked_picture(mesh, phone, portrait[0], ttl=60)
+        me = secrets.token_bytes(16)
+        call = phone.collecting(upload.accepted.photo_id, upload.accepted.resume_token, claimant=me, will_confirm=True)
+        first = [await call.read()]
+        mesh.kill("gateway")
+        await asyncio.to_thread(mesh.restart, "gateway")
+    async with Phone(mesh) as phone:
+        rest = await collect(phone, upload, claimant=me, received_messages=1)
+        assert picture_of(first + rest) == upload.picture
+        receipt = (await books.balance(mesh))[upload.accepted.photo_id]
+        assert (receipt.outcome, receipt.reason) == ("settled", "collected")
 
 
 def parked(mesh) -> bool:
@@ -109,12 +167,15 @@ async def test_a_parked_picture_is_ciphertext(mesh, phone, portrait):
     await books.balance(mesh)
 
 
-async def test_a_picture_that_nobody_collects_expires(mesh, phone, portrait):
-    upload = await (await phone.render().start(SCENE, ttl=6)).upload(portrait[0])
-    await upload.until("header")
-    upload.hang_up()
-    receipts = await books.balance(mesh, 6 + 2)
-    receipt = receipts[upload.accepted.photo_id]
-    assert (receipt.outcome, receipt.reason) == ("expired", "overdue")
-    with pytest.raises(NotFound):
-        await phone.collect(upload.accepted.photo_id, upload.accepted.resume_token)
+async def test_a_picture_expires_that_nobody_collects_or_somebody_began_to(mesh, phone, portrait):
+    me = secrets.token_bytes(16)
+    uploads = [await parked_picture(mesh, phone, portrait[0], ttl=8) for _ in range(2)]
+    await cut_off(phone, uploads[1], 1, me)
+    receipts = await books.balance(mesh, 8 + 2)
+    for upload in uploads:
+        photo_id, token = upload.accepted.photo_id, upload.accepted.resume_token
+        assert (receipts[photo_id].outcome, receipts[photo_id].reason) == ("expired", "overdue")
+        with pytest.raises(NotFound):
+            await phone.collect(photo_id, token, claimant=me, received_messages=1)
+        with pytest.raises(NotFound):
+            await phone.confirm(photo_id, token, me)

@@ -253,11 +253,23 @@ async def test_parked_claimed_returned_and_collected(purge: Purge) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as second:
             await stub.Claim(other).read()
         assert second.value.code() is grpc.StatusCode.NOT_FOUND
-        assert len([m async for m in stub.Claim(claim)]) == 2, "the winner goes on"
         back = pb.ReturnClaimRequest(photo_id=granted.photo_id, claim_secret=SECRET, claimant=claim.claimant)
         await stub.ReturnClaim(back)
         assert len([m async for m in stub.Claim(other)]) == 2
-        await stub.SettleLease(pb.SettleLeaseRequest(photo_id=granted.photo_id, route=pb.DELIVERY_ROUTE_COLLECT))
+        other.first_segment = 1
+        [rest] = [m async for m in stub.Claim(other)]
+        assert (rest.segment, rest.segment_count, rest.again) == (segments[1], 2, True), "the winner goes on"
+        other.first_segment = 2
+        [rest] = [m async for m in stub.Claim(other)]
+        assert (rest.segment, rest.segment_count) == (b"", 2)
+        settle = pb.SettleLeaseRequest(photo_id=granted.photo_id, route=pb.DELIVERY_ROUTE_COLLECT)
+        settle.collected_by.CopyFrom(pb.CollectedBy(owner_digest=OWNER, claim_secret=SECRET, claimant=claim.claimant))
+        with pytest.raises(grpc.aio.AioRpcError) as stranger:
+            await stub.SettleLease(settle)
+        assert stranger.value.code() is grpc.StatusCode.NOT_FOUND
+        settle.collected_by.claimant = other.claimant
+        settled = await stub.SettleLease(settle)
+        assert settled.receipt_bundle and (await stub.SettleLease(settle)).receipt_bundle
         assert await purge.metric("mayfly_parked_bytes") == 0
 
 

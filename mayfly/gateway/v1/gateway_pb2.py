@@ -27,15 +27,15 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from mayfly.photo.v1 import photo_pb2 as mayfly_dot_photo_dot_v1_dot_photo__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmayfly/gateway/v1/gateway.proto\x12\x11mayfly.gateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bmayfly/photo/v1/photo.proto\"\xcd\x01\n\rRenderRequest\x12/\n\x05start\x18\x10 \x01(\x0b\x32\x1e.mayfly.gateway.v1.RenderStartH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12*\n\x04seal\x18\x03 \x01(\x0b\x32\x1a.mayfly.photo.v1.PhotoSealH\x00\x12\x31\n\tdelivered\x18\x11 \x01(\x0b\x32\x1c.mayfly.gateway.v1.DeliveredH\x00\x42\t\n\x07messageJ\x04\x08\x01\x10\x02J\x04\x08\x04\x10\x05J\x04\x08\x05\x10\x06\"\xd3\x01\n\x0bRenderStart\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08scene_id\x18\x02 \x01(\t\x12\x12\n\ncaption_id\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x0c\n\x04seed\x18\x05 \x01(\r\x12&\n\x03ttl\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0epolicy_version\x18\x07 \x01(\t\x12\x18\n\x10nonce_commitment\x18\x08 \x01(\x0c\x12\x12\n\nbyte_count\x18\t \x01(\x04\"\x0b\n\tDelivered\"\xd2\x02\n\x0eRenderResponse\x12/\n\x08\x61\x63\x63\x65pted\x18\x10 \x01(\x0b\x32\x1b.mayfly.gateway.v1.AcceptedH\x00\x12\x33\n\x08scrubbed\x18\x11 \x01(\x0b\x32\x1f.mayfly.photo.v1.ScrubbedHeaderH\x00\x12-\n\x08progress\x18\x04 \x01(\x0b\x32\x19.mayfly.photo.v1.ProgressH\x00\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.mayfly.photo.v1.PhotoHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12*\n\x04seal\x18\x03 \x01(\x0b\x32\x1a.mayfly.photo.v1.PhotoSealH\x00\x12-\n\x07receipt\x18\x12 \x01(\x0b\x32\x1a.mayfly.gateway.v1.ReceiptH\x00\x42\t\n\x07messageJ\x04\x08\x05\x10\x06\"\xa9\x01\n\x08\x41\x63\x63\x65pted\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08photo_id\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12\x17\n\x0fmax_photo_bytes\x18\x05 \x01(\x04\x12\x17\n\x0fmax_chunk_bytes\x18\x06 \x01(\r\"+\n\x07Receipt\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62undle\x18\x02 \x01(\x0c\"8\n\x0e\x43ollectRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\xc4\x01\n\x0f\x43ollectResponse\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.mayfly.photo.v1.PhotoHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12*\n\x04seal\x18\x03 \x01(\x0b\x32\x1a.mayfly.photo.v1.PhotoSealH\x00\x12-\n\x07receipt\x18\x12 \x01(\x0b\x32\x1a.mayfly.gateway.v1.ReceiptH\x00\x42\t\n\x07messageJ\x04\x08\x04\x10\x05J\x04\x08\x05\x10\x06\"!\n\rRevokeRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\"=\n\x0eRevokeResponse\x12+\n\x07receipt\x18\x01 \x01(\x0b\x32\x1a.mayfly.gateway.v1.Receipt\"\x12\n\x10RevokeAllRequest\"\\\n\x11RevokeAllResponse\x12,\n\x08receipts\x18\x01 \x03(\x0b\x32\x1a.mayfly.gateway.v1.Receipt\x12\x19\n\x11pending_photo_ids\x18\x02 \x03(\t\"#\n\x11ListScenesRequest\x12\x0e\n\x06locale\x18\x01 \x01(\t\">\n\x12ListScenesResponse\x12(\n\x06scenes\x18\x01 \x03(\x0b\x32\x18.mayfly.gateway.v1.Scene\"\x94\x01\n\x05Scene\x12\x10\n\x08scene_id\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.mayfly.gateway.v1.SceneKind\x12\r\n\x05title\x18\x03 \x01(\t\x12,\n\x08\x63\x61ptions\x18\x04 \x03(\x0b\x32\x1a.mayfly.gateway.v1.Caption\x12\x10\n\x08min_side\x18\x05 \x01(\r\"+\n\x07\x43\x61ption\x12\x12\n\ncaption_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"A\n\x11GetReceiptRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x1a\n\x12wait_for_inclusion\x18\x02 \x01(\x08\"A\n\x12GetReceiptResponse\x12+\n\x07receipt\x18\x01 \x01(\x0b\x32\x1a.mayfly.gateway.v1.Receipt*r\n\tSceneKind\x12\x1a\n\x16SCENE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14SCENE_KIND_MILESTONE\x10\x01\x12\x17\n\x13SCENE_KIND_PORTRAIT\x10\x02\x12\x16\n\x12SCENE_KIND_ENHANCE\x10\x03\x32\x92\x04\n\x0cPhotoService\x12Q\n\x06Render\x12 .mayfly.gateway.v1.RenderRequest\x1a!.mayfly.gateway.v1.RenderResponse(\x01\x30\x01\x12R\n\x07\x43ollect\x12!.mayfly.gateway.v1.CollectRequest\x1a\".mayfly.gateway.v1.CollectResponse0\x01\x12M\n\x06Revoke\x12 .mayfly.gateway.v1.RevokeRequest\x1a!.mayfly.gateway.v1.RevokeResponse\x12V\n\tRevokeAll\x12#.mayfly.gateway.v1.RevokeAllRequest\x1a$.mayfly.gateway.v1.RevokeAllResponse\x12Y\n\nListScenes\x12$.mayfly.gateway.v1.ListScenesRequest\x1a%.mayfly.gateway.v1.ListScenesResponse\x12Y\n\nGetReceipt\x12$.mayfly.gateway.v1.GetReceiptRequest\x1a%.mayfly.gateway.v1.GetReceiptResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmayfly/gateway/v1/gateway.proto\x12\x11mayfly.gateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bmayfly/photo/v1/photo.proto\"\xcd\x01\n\rRenderRequest\x12/\n\x05start\x18\x10 \x01(\x0b\x32\x1e.mayfly.gateway.v1.RenderStartH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12*\n\x04seal\x18\x03 \x01(\x0b\x32\x1a.mayfly.photo.v1.PhotoSealH\x00\x12\x31\n\tdelivered\x18\x11 \x01(\x0b\x32\x1c.mayfly.gateway.v1.DeliveredH\x00\x42\t\n\x07messageJ\x04\x08\x01\x10\x02J\x04\x08\x04\x10\x05J\x04\x08\x05\x10\x06\"\xd3\x01\n\x0bRenderStart\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08scene_id\x18\x02 \x01(\t\x12\x12\n\ncaption_id\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x0c\n\x04seed\x18\x05 \x01(\r\x12&\n\x03ttl\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0epolicy_version\x18\x07 \x01(\t\x12\x18\n\x10nonce_commitment\x18\x08 \x01(\x0c\x12\x12\n\nbyte_count\x18\t \x01(\x04\"\x0b\n\tDelivered\"\xd2\x02\n\x0eRenderResponse\x12/\n\x08\x61\x63\x63\x65pted\x18\x10 \x01(\x0b\x32\x1b.mayfly.gateway.v1.AcceptedH\x00\x12\x33\n\x08scrubbed\x18\x11 \x01(\x0b\x32\x1f.mayfly.photo.v1.ScrubbedHeaderH\x00\x12-\n\x08progress\x18\x04 \x01(\x0b\x32\x19.mayfly.photo.v1.ProgressH\x00\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.mayfly.photo.v1.PhotoHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12*\n\x04seal\x18\x03 \x01(\x0b\x32\x1a.mayfly.photo.v1.PhotoSealH\x00\x12-\n\x07receipt\x18\x12 \x01(\x0b\x32\x1a.mayfly.gateway.v1.ReceiptH\x00\x42\t\n\x07messageJ\x04\x08\x05\x10\x06\"\xa9\x01\n\x08\x41\x63\x63\x65pted\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08photo_id\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12\x17\n\x0fmax_photo_bytes\x18\x05 \x01(\x04\x12\x17\n\x0fmax_chunk_bytes\x18\x06 \x01(\r\"+\n\x07Receipt\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62undle\x18\x02 \x01(\x0c\"{\n\x0e\x43ollectRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x10\n\x08\x63laimant\x18\x03 \x01(\x0c\x12\x19\n\x11received_messages\x18\x04 \x01(\r\x12\x14\n\x0cwill_confirm\x18\x05 \x01(\x08\"\xc4\x01\n\x0f\x43ollectResponse\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.mayfly.photo.v1.PhotoHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12*\n\x04seal\x18\x03 \x01(\x0b\x32\x1a.mayfly.photo.v1.PhotoSealH\x00\x12-\n\x07receipt\x18\x12 \x01(\x0b\x32\x1a.mayfly.gateway.v1.ReceiptH\x00\x42\t\n\x07messageJ\x04\x08\x04\x10\x05J\x04\x08\x05\x10\x06\"S\n\x17\x43onfirmCollectedRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x10\n\x08\x63laimant\x18\x03 \x01(\x0c\"G\n\x18\x43onfirmCollectedResponse\x12+\n\x07receipt\x18\x01 \x01(\x0b\x32\x1a.mayfly.gateway.v1.Receipt\"!\n\rRevokeRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\"=\n\x0eRevokeResponse\x12+\n\x07receipt\x18\x01 \x01(\x0b\x32\x1a.mayfly.gateway.v1.Receipt\"\x12\n\x10RevokeAllRequest\"\\\n\x11RevokeAllResponse\x12,\n\x08receipts\x18\x01 \x03(\x0b\x32\x1a.mayfly.gateway.v1.Receipt\x12\x19\n\x11pending_photo_ids\x18\x02 \x03(\t\"#\n\x11ListScenesRequest\x12\x0e\n\x06locale\x18\x01 \x01(\t\">\n\x12ListScenesResponse\x12(\n\x06scenes\x18\x01 \x03(\x0b\x32\x18.mayfly.gateway.v1.Scene\"\x94\x01\n\x05Scene\x12\x10\n\x08scene_id\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.mayfly.gateway.v1.SceneKind\x12\r\n\x05title\x18\x03 \x01(\t\x12,\n\x08\x63\x61ptions\x18\x04 \x03(\x0b\x32\x1a.mayfly.gateway.v1.Caption\x12\x10\n\x08min_side\x18\x05 \x01(\r\"+\n\x07\x43\x61ption\x12\x12\n\ncaption_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"A\n\x11GetReceiptRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x1a\n\x12wait_for_inclusion\x18\x02 \x01(\x08\"A\n\x12GetReceiptResponse\x12+\n\x07receipt\x18\x01 \x01(\x0b\x32\x1a.mayfly.gateway.v1.Receipt*r\n\tSceneKind\x12\x1a\n\x16SCENE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14SCENE_KIND_MILESTONE\x10\x01\x12\x17\n\x13SCENE_KIND_PORTRAIT\x10\x02\x12\x16\n\x12SCENE_KIND_ENHANCE\x10\x03\x32\xff\x04\n\x0cPhotoService\x12Q\n\x06Render\x12 .mayfly.gateway.v1.RenderRequest\x1a!.mayfly.gateway.v1.RenderResponse(\x01\x30\x01\x12R\n\x07\x43ollect\x12!.mayfly.gateway.v1.CollectRequest\x1a\".mayfly.gateway.v1.CollectResponse0\x01\x12k\n\x10\x43onfirmCollected\x12*.mayfly.gateway.v1.ConfirmCollectedRequest\x1a+.mayfly.gateway.v1.ConfirmCollectedResponse\x12M\n\x06Revoke\x12 .mayfly.gateway.v1.RevokeRequest\x1a!.mayfly.gateway.v1.RevokeResponse\x12V\n\tRevokeAll\x12#.mayfly.gateway.v1.RevokeAllRequest\x1a$.mayfly.gateway.v1.RevokeAllResponse\x12Y\n\nListScenes\x12$.mayfly.gateway.v1.ListScenesRequest\x1a%.mayfly.gateway.v1.ListScenesResponse\x12Y\n\nGetReceipt\x12$.mayfly.gateway.v1.GetReceiptRequest\x1a%.mayfly.gateway.v1.GetReceiptResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mayfly.gateway.v1.gateway_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SCENEKIND']._serialized_start=2041
-  _globals['_SCENEKIND']._serialized_end=2155
+  _globals['_SCENEKIND']._serialized_start=2266
+  _globals['_SCENEKIND']._serialized_end=2380
   _globals['_RENDERREQUEST']._serialized_start=149
   _globals['_RENDERREQUEST']._serialized_end=354
   _globals['_RENDERSTART']._serialized_start=357
@@ -49,29 +49,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECEIPT']._serialized_start=1096
   _globals['_RECEIPT']._serialized_end=1139
   _globals['_COLLECTREQUEST']._serialized_start=1141
-  _globals['_COLLECTREQUEST']._serialized_end=1197
-  _globals['_COLLECTRESPONSE']._serialized_start=1200
-  _globals['_COLLECTRESPONSE']._serialized_end=1396
-  _globals['_REVOKEREQUEST']._serialized_start=1398
-  _globals['_REVOKEREQUEST']._serialized_end=1431
-  _globals['_REVOKERESPONSE']._serialized_start=1433
-  _globals['_REVOKERESPONSE']._serialized_end=1494
-  _globals['_REVOKEALLREQUEST']._serialized_start=1496
-  _globals['_REVOKEALLREQUEST']._serialized_end=1514
-  _globals['_REVOKEALLRESPONSE']._serialized_start=1516
-  _globals['_REVOKEALLRESPONSE']._serialized_end=1608
-  _globals['_LISTSCENESREQUEST']._serialized_start=1610
-  _globals['_LISTSCENESREQUEST']._serialized_end=1645
-  _globals['_LISTSCENESRESPONSE']._serialized_start=1647
-  _globals['_LISTSCENESRESPONSE']._serialized_end=1709
-  _globals['_SCENE']._serialized_start=1712
-  _globals['_SCENE']._serialized_end=1860
-  _globals['_CAPTION']._serialized_start=1862
-  _globals['_CAPTION']._serialized_end=1905
-  _globals['_GETRECEIPTREQUEST']._serialized_start=1907
-  _globals['_GETRECEIPTREQUEST']._serialized_end=1972
-  _globals['_GETRECEIPTRESPONSE']._serialized_start=1974
-  _globals['_GETRECEIPTRESPONSE']._serialized_end=2039
-  _globals['_PHOTOSERVICE']._serialized_start=2158
-  _globals['_PHOTOSERVICE']._serialized_end=2688
+  _globals['_COLLECTREQUEST']._serialized_end=1264
+  _globals['_COLLECTRESPONSE']._serialized_start=1267
+  _globals['_COLLECTRESPONSE']._serialized_end=1463
+  _globals['_CONFIRMCOLLECTEDREQUEST']._serialized_start=1465
+  _globals['_CONFIRMCOLLECTEDREQUEST']._serialized_end=1548
+  _globals['_CONFIRMCOLLECTEDRESPONSE']._serialized_start=1550
+  _globals['_CONFIRMCOLLECTEDRESPONSE']._serialized_end=1621
+  _globals['_REVOKEREQUEST']._serialized_start=1623
+  _globals['_REVOKEREQUEST']._serialized_end=1656
+  _globals['_REVOKERESPONSE']._serialized_start=1658
+  _globals['_REVOKERESPONSE']._serialized_end=1719
+  _globals['_REVOKEALLREQUEST']._serialized_start=1721
+  _globals['_REVOKEALLREQUEST']._serialized_end=1739
+  _globals['_REVOKEALLRESPONSE']._serialized_start=1741
+  _globals['_REVOKEALLRESPONSE']._serialized_end=1833
+  _globals['_LISTSCENESREQUEST']._serialized_start=1835
+  _globals['_LISTSCENESREQUEST']._serialized_end=1870
+  _globals['_LISTSCENESRESPONSE']._serialized_start=1872
+  _globals['_LISTSCENESRESPONSE']._serialized_end=1934
+  _globals['_SCENE']._serialized_start=1937
+  _globals['_SCENE']._serialized_end=2085
+  _globals['_CAPTION']._serialized_start=2087
+  _globals['_CAPTION']._serialized_end=2130
+  _globals['_GETRECEIPTREQUEST']._serialized_start=2132
+  _globals['_GETRECEIPTREQUEST']._serialized_end=2197
+  _globals['_GETRECEIPTRESPONSE']._serialized_start=2199
+  _globals['_GETRECEIPTRESPONSE']._serialized_end=2264
+  _globals['_PHOTOSERVICE']._serialized_start=2383
+  _globals['_PHOTOSERVICE']._serialized_end=3022
 # @@protoc_insertion_point(module_scope)

@@ -104,12 +104,18 @@ class Receipt(_message.Message):
     def __init__(self, photo_id: _Optional[str] = ..., bundle: _Optional[bytes] = ...) -> None: ...
 
 class CollectRequest(_message.Message):
-    __slots__ = ("photo_id", "resume_token")
+    __slots__ = ("photo_id", "resume_token", "claimant", "received_messages", "will_confirm")
     PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CLAIMANT_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    WILL_CONFIRM_FIELD_NUMBER: _ClassVar[int]
     photo_id: str
     resume_token: str
-    def __init__(self, photo_id: _Optional[str] = ..., resume_token: _Optional[str] = ...) -> None: ...
+    claimant: bytes
+    received_messages: int
+    will_confirm: bool
+    def __init__(self, photo_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., claimant: _Optional[bytes] = ..., received_messages: _Optional[int] = ..., will_confirm: _Optional[bool] = ...) -> None: ...
 
 class CollectResponse(_message.Message):
     __slots__ = ("header", "chunk", "seal", "receipt")
@@ -122,6 +128,22 @@ class CollectResponse(_message.Message):
     seal: _photo_pb2.PhotoSeal
     receipt: Receipt
     def __init__(self, header: _Optional[_Union[_photo_pb2.PhotoHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ..., seal: _Optional[_Union[_photo_pb2.PhotoSeal, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ...) -> None: ...
+
+class ConfirmCollectedRequest(_message.Message):
+    __slots__ = ("photo_id", "resume_token", "claimant")
+    PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CLAIMANT_FIELD_NUMBER: _ClassVar[int]
+    photo_id: str
+    resume_token: str
+    claimant: bytes
+    def __init__(self, photo_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., claimant: _Optional[bytes] = ...) -> None: ...
+
+class ConfirmCollectedResponse(_message.Message):
+    __slots__ = ("receipt",)
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    receipt: Receipt
+    def __init__(self, receipt: _Optional[_Union[Receipt, _Mapping]] = ...) -> None: ...
 
 class RevokeRequest(_message.Message):
     __slots__ = ("photo_id",)

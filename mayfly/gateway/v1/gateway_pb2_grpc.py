@@ -46,6 +46,11 @@ class PhotoServiceStub:
                 request_serializer=mayfly_dot_gateway_dot_v1_dot_gateway__pb2.CollectRequest.SerializeToString,
                 response_deserializer=mayfly_dot_gateway_dot_v1_dot_gateway__pb2.CollectResponse.FromString,
                 _registered_method=True)
+        self.ConfirmCollected = channel.unary_unary(
+                '/mayfly.gateway.v1.PhotoService/ConfirmCollected',
+                request_serializer=mayfly_dot_gateway_dot_v1_dot_gateway__pb2.ConfirmCollectedRequest.SerializeToString,
+                response_deserializer=mayfly_dot_gateway_dot_v1_dot_gateway__pb2.ConfirmCollectedResponse.FromString,
+                _registered_method=True)
         self.Revoke = channel.unary_unary(
                 '/mayfly.gateway.v1.PhotoService/Revoke',
                 request_serializer=mayfly_dot_gateway_dot_v1_dot_gateway__pb2.RevokeRequest.SerializeToString,
@@ -87,6 +92,17 @@ class PhotoServiceServicer:
     def Collect(self, request, context):
         """Hands out a parked picture once. Exactly one of several callers wins; the others get NOT_FOUND, as for a
         photo that never existed. While the render is still running: UNAVAILABLE (NOT_PARKED_YET) with RetryInfo.
+
+        The winner may call again with the same `claimant` until the lease ends, to go on after a connection that broke.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmCollected(self, request, context):
+        """Says that a picture collected with `will_confirm` is safe with the app: the lease is settled. May be repeated: the
+        answer is the same receipt, for an hour. NOT_FOUND if this claimant has not claimed the picture, or if the lease
+        has ended otherwise. UNAVAILABLE: try again until the lease ends.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,6 +149,11 @@ def add_PhotoServiceServicer_to_server(servicer, server):
                     servicer.Collect,
                     request_deserializer=mayfly_dot_gateway_dot_v1_dot_gateway__pb2.CollectRequest.FromString,
                     response_serializer=mayfly_dot_gateway_dot_v1_dot_gateway__pb2.CollectResponse.SerializeToString,
+            ),
+            'ConfirmCollected': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmCollected,
+                    request_deserializer=mayfly_dot_gateway_dot_v1_dot_gateway__pb2.ConfirmCollectedRequest.FromString,
+                    response_serializer=mayfly_dot_gateway_dot_v1_dot_gateway__pb2.ConfirmCollectedResponse.SerializeToString,
             ),
             'Revoke': grpc.unary_unary_rpc_method_handler(
                     servicer.Revoke,
@@ -211,6 +232,33 @@ class PhotoService:
             '/mayfly.gateway.v1.PhotoService/Collect',
             mayfly_dot_gateway_dot_v1_dot_gateway__pb2.CollectRequest.SerializeToString,
             mayfly_dot_gateway_dot_v1_dot_gateway__pb2.CollectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmCollected(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mayfly.gateway.v1.PhotoService/ConfirmCollected',
+            mayfly_dot_gateway_dot_v1_dot_gateway__pb2.ConfirmCollectedRequest.SerializeToString,
+            mayfly_dot_gateway_dot_v1_dot_gateway__pb2.ConfirmCollectedResponse.FromString,
             options,
             channel_credentials,
             insecure,

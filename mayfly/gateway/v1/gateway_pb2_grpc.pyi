@@ -45,6 +45,13 @@ class PhotoServiceStub:
     Collect: _grpc.UnaryStreamMultiCallable[_gateway_pb2.CollectRequest, _gateway_pb2.CollectResponse]
     """Hands out a parked picture once. Exactly one of several callers wins; the others get NOT_FOUND, as for a
     photo that never existed. While the render is still running: UNAVAILABLE (NOT_PARKED_YET) with RetryInfo.
+
+    The winner may call again with the same `claimant` until the lease ends, to go on after a connection that broke.
+    """
+    ConfirmCollected: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ConfirmCollectedRequest, _gateway_pb2.ConfirmCollectedResponse]
+    """Says that a picture collected with `will_confirm` is safe with the app: the lease is settled. May be repeated: the
+    answer is the same receipt, for an hour. NOT_FOUND if this claimant has not claimed the picture, or if the lease
+    has ended otherwise. UNAVAILABLE: try again until the lease ends.
     """
     Revoke: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.RevokeRequest, _gateway_pb2.RevokeResponse]
     """Takes one photo back: work in flight stops in every service, and all keys go."""
@@ -74,6 +81,13 @@ class PhotoServiceAsyncStub(PhotoServiceStub):
     Collect: _aio.UnaryStreamMultiCallable[_gateway_pb2.CollectRequest, _gateway_pb2.CollectResponse]  # type: ignore[assignment]
     """Hands out a parked picture once. Exactly one of several callers wins; the others get NOT_FOUND, as for a
     photo that never existed. While the render is still running: UNAVAILABLE (NOT_PARKED_YET) with RetryInfo.
+
+    The winner may call again with the same `claimant` until the lease ends, to go on after a connection that broke.
+    """
+    ConfirmCollected: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ConfirmCollectedRequest, _gateway_pb2.ConfirmCollectedResponse]  # type: ignore[assignment]
+    """Says that a picture collected with `will_confirm` is safe with the app: the lease is settled. May be repeated: the
+    answer is the same receipt, for an hour. NOT_FOUND if this claimant has not claimed the picture, or if the lease
+    has ended otherwise. UNAVAILABLE: try again until the lease ends.
     """
     Revoke: _aio.UnaryUnaryMultiCallable[_gateway_pb2.RevokeRequest, _gateway_pb2.RevokeResponse]  # type: ignore[assignment]
     """Takes one photo back: work in flight stops in every service, and all keys go."""
@@ -112,6 +126,19 @@ class PhotoServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_gateway_pb2.CollectResponse], _abc.AsyncIterator[_gateway_pb2.CollectResponse]]:
         """Hands out a parked picture once. Exactly one of several callers wins; the others get NOT_FOUND, as for a
         photo that never existed. While the render is still running: UNAVAILABLE (NOT_PARKED_YET) with RetryInfo.
+
+        The winner may call again with the same `claimant` until the lease ends, to go on after a connection that broke.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmCollected(
+        self,
+        request: _gateway_pb2.ConfirmCollectedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.ConfirmCollectedResponse, _abc.Awaitable[_gateway_pb2.ConfirmCollectedResponse]]:
+        """Says that a picture collected with `will_confirm` is safe with the app: the lease is settled. May be repeated: the
+        answer is the same receipt, for an hour. NOT_FOUND if this claimant has not claimed the picture, or if the lease
+        has ended otherwise. UNAVAILABLE: try again until the lease ends.
         """
 
     @_abc_1.abstractmethod

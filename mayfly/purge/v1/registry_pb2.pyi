@@ -62,14 +62,26 @@ class GrantLeaseResponse(_message.Message):
     def __init__(self, photo_id: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., registry: _Optional[str] = ...) -> None: ...
 
 class SettleLeaseRequest(_message.Message):
-    __slots__ = ("photo_id", "holders", "route")
+    __slots__ = ("photo_id", "holders", "route", "collected_by")
     PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
     HOLDERS_FIELD_NUMBER: _ClassVar[int]
     ROUTE_FIELD_NUMBER: _ClassVar[int]
+    COLLECTED_BY_FIELD_NUMBER: _ClassVar[int]
     photo_id: str
     holders: _containers.RepeatedScalarFieldContainer[str]
     route: DeliveryRoute
-    def __init__(self, photo_id: _Optional[str] = ..., holders: _Optional[_Iterable[str]] = ..., route: _Optional[_Union[DeliveryRoute, str]] = ...) -> None: ...
+    collected_by: CollectedBy
+    def __init__(self, photo_id: _Optional[str] = ..., holders: _Optional[_Iterable[str]] = ..., route: _Optional[_Union[DeliveryRoute, str]] = ..., collected_by: _Optional[_Union[CollectedBy, _Mapping]] = ...) -> None: ...
+
+class CollectedBy(_message.Message):
+    __slots__ = ("owner_digest", "claim_secret", "claimant")
+    OWNER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CLAIM_SECRET_FIELD_NUMBER: _ClassVar[int]
+    CLAIMANT_FIELD_NUMBER: _ClassVar[int]
+    owner_digest: bytes
+    claim_secret: bytes
+    claimant: bytes
+    def __init__(self, owner_digest: _Optional[bytes] = ..., claim_secret: _Optional[bytes] = ..., claimant: _Optional[bytes] = ...) -> None: ...
 
 class SettleLeaseResponse(_message.Message):
     __slots__ = ("receipt_bundle",)
@@ -144,26 +156,30 @@ class ParkResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class ClaimRequest(_message.Message):
-    __slots__ = ("photo_id", "owner_digest", "claim_secret", "claimant")
+    __slots__ = ("photo_id", "owner_digest", "claim_secret", "claimant", "first_segment")
     PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
     OWNER_DIGEST_FIELD_NUMBER: _ClassVar[int]
     CLAIM_SECRET_FIELD_NUMBER: _ClassVar[int]
     CLAIMANT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEGMENT_FIELD_NUMBER: _ClassVar[int]
     photo_id: str
     owner_digest: bytes
     claim_secret: bytes
     claimant: bytes
-    def __init__(self, photo_id: _Optional[str] = ..., owner_digest: _Optional[bytes] = ..., claim_secret: _Optional[bytes] = ..., claimant: _Optional[bytes] = ...) -> None: ...
+    first_segment: int
+    def __init__(self, photo_id: _Optional[str] = ..., owner_digest: _Optional[bytes] = ..., claim_secret: _Optional[bytes] = ..., claimant: _Optional[bytes] = ..., first_segment: _Optional[int] = ...) -> None: ...
 
 class ClaimResponse(_message.Message):
-    __slots__ = ("segment", "expire_time", "segment_count")
+    __slots__ = ("segment", "expire_time", "segment_count", "again")
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    AGAIN_FIELD_NUMBER: _ClassVar[int]
     segment: bytes
     expire_time: _timestamp_pb2.Timestamp
     segment_count: int
-    def __init__(self, segment: _Optional[bytes] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., segment_count: _Optional[int] = ...) -> None: ...
+    again: bool
+    def __init__(self, segment: _Optional[bytes] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., segment_count: _Optional[int] = ..., again: _Optional[bool] = ...) -> None: ...
 
 class ReturnClaimRequest(_message.Message):
     __slots__ = ("photo_id", "claim_secret", "claimant")

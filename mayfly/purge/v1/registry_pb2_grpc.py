@@ -123,13 +123,15 @@ class RegistryServiceServicer:
     def Claim(self, request, context):
         """Claims a parked picture (atomically, before the first byte leaves) and streams its ciphertext.
         NOT_FOUND: no such lease, wrong claim secret, or claimed by another. UNAVAILABLE (NOT_PARKED_YET): still being made.
+        A new claim whose call is cancelled before its first message is given back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReturnClaim(self, request, context):
-        """Gives back a claim of which no byte has left for the client, so that others may claim it.
+        """Gives back a claim of which no byte has left for the client, so that others may claim it. NOT_FOUND if its claimant
+        has claimed it more than once: it then stays theirs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,9 +53,12 @@ class RegistryServiceStub:
     Claim: _grpc.UnaryStreamMultiCallable[_registry_pb2.ClaimRequest, _registry_pb2.ClaimResponse]
     """Claims a parked picture (atomically, before the first byte leaves) and streams its ciphertext.
     NOT_FOUND: no such lease, wrong claim secret, or claimed by another. UNAVAILABLE (NOT_PARKED_YET): still being made.
+    A new claim whose call is cancelled before its first message is given back.
     """
     ReturnClaim: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ReturnClaimRequest, _registry_pb2.ReturnClaimResponse]
-    """Gives back a claim of which no byte has left for the client, so that others may claim it."""
+    """Gives back a claim of which no byte has left for the client, so that others may claim it. NOT_FOUND if its claimant
+    has claimed it more than once: it then stays theirs.
+    """
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetReceiptRequest, _registry_pb2.GetReceiptResponse]
     """The receipt of an ended lease. NOT_FOUND while it lives, after an hour, or if it never existed."""
 
@@ -84,9 +87,12 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     Claim: _aio.UnaryStreamMultiCallable[_registry_pb2.ClaimRequest, _registry_pb2.ClaimResponse]  # type: ignore[assignment]
     """Claims a parked picture (atomically, before the first byte leaves) and streams its ciphertext.
     NOT_FOUND: no such lease, wrong claim secret, or claimed by another. UNAVAILABLE (NOT_PARKED_YET): still being made.
+    A new claim whose call is cancelled before its first message is given back.
     """
     ReturnClaim: _aio.UnaryUnaryMultiCallable[_registry_pb2.ReturnClaimRequest, _registry_pb2.ReturnClaimResponse]  # type: ignore[assignment]
-    """Gives back a claim of which no byte has left for the client, so that others may claim it."""
+    """Gives back a claim of which no byte has left for the client, so that others may claim it. NOT_FOUND if its claimant
+    has claimed it more than once: it then stays theirs.
+    """
     GetReceipt: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetReceiptRequest, _registry_pb2.GetReceiptResponse]  # type: ignore[assignment]
     """The receipt of an ended lease. NOT_FOUND while it lives, after an hour, or if it never existed."""
 
@@ -148,6 +154,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_registry_pb2.ClaimResponse], _abc.AsyncIterator[_registry_pb2.ClaimResponse]]:
         """Claims a parked picture (atomically, before the first byte leaves) and streams its ciphertext.
         NOT_FOUND: no such lease, wrong claim secret, or claimed by another. UNAVAILABLE (NOT_PARKED_YET): still being made.
+        A new claim whose call is cancelled before its first message is given back.
         """
 
     @_abc_1.abstractmethod
@@ -156,7 +163,9 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.ReturnClaimRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ReturnClaimResponse, _abc.Awaitable[_registry_pb2.ReturnClaimResponse]]:
-        """Gives back a claim of which no byte has left for the client, so that others may claim it."""
+        """Gives back a claim of which no byte has left for the client, so that others may claim it. NOT_FOUND if its claimant
+        has claimed it more than once: it then stays theirs.
+        """
 
     @_abc_1.abstractmethod
     def GetReceipt(

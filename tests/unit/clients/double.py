@@ -31,6 +31,11 @@ class PhotoService(gateway_pb2_grpc.PhotoServiceServicer):
         self.break_at = ""  # "chunk", "seal", "delivered": the connection ends there
         self.claimed_size: int | None = None  # what the picture's seal says; None: the truth
         self.not_parked_yet = 0  # how many times Collect says so
+        self.collect_breaks: list[int] = []  # after so many messages of each Collect the connection ends
+        self.confirm_fails: list[MeshError] = []
+        self.old_gateway = False  # one that knows neither claimants nor ConfirmCollected
+        self.collects: list[pb.CollectRequest] = []
+        self.confirmed: list[bytes] = []
         self.max_chunk_bytes = 1 << 20
         self.hold_upload = False  # take no more than a chunk until the client gives up
         self.upload_held = asyncio.Event()
@@ -79,9 +84,23 @@ class PhotoService(gateway_pb2_grpc.PhotoServiceServicer):
             await abort(context, Unavailable("NOT_PARKED_YET", "Still being made.", retry_after=0.001))
         if (request.photo_id, request.resume_token) != (PHOTO_ID, RESUME_TOKEN):
             await abort(context, NotFound("PHOTO_NOT_FOUND", "There is no such photo."))
-        for message in self._picture(pb.CollectResponse):
+        self.collects.append(request)
+        picture = self._picture(pb.CollectResponse)[0 if self.old_gateway else request.received_messages :]
+        whole = self.collect_breaks.pop(0) if self.collect_breaks else len(picture) + 1
+        for message in picture[:whole]:
             yield message
-        yield pb.CollectResponse(receipt=_receipt())
+        if whole <= len(picture):
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "")
+        if self.old_gateway or not request.will_confirm:
+            yield pb.CollectResponse(receipt=_receipt())
+
+    async def ConfirmCollected(self, request: pb.ConfirmCollectedRequest, context: Any) -> pb.ConfirmCollectedResponse:
+        if self.old_gateway:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
+        if self.confirm_fails:
+            await abort(context, self.confirm_fails.pop(0))
+        self.confirmed.append(request.claimant)
+        return pb.ConfirmCollectedResponse(receipt=_receipt())
 
     async def Revoke(self, request: pb.RevokeRequest, context: Any) -> pb.RevokeResponse:
         if request.photo_id != PHOTO_ID:

@@ -173,6 +173,19 @@ async def test_collect_after_a_render_that_failed(mayfly: Mayfly, service: Photo
     assert not (mayfly.folder / "resume").exists()
 
 
+async def test_a_picture_that_can_not_be_written_stays_with_the_mesh_for_a_second_try(
+    mayfly: Mayfly, service: PhotoService
+) -> None:
+    service.refuse_chunk = Unavailable("ENGINE_UNAVAILABLE", "Try again.")
+    await mayfly("render", "photo.jpg", "--scene", "s", "-o", "out.jpg", "--resume-file", "resume")
+    failed = await mayfly("collect", "--resume-file", "resume", "-o", "o" * 255)
+    assert (failed.code, service.confirmed) == (ExitCode.USAGE, [])
+    assert len(service.collects) == 1
+    assert (await mayfly("collect", "--resume-file", "resume", "-o", "out.jpg")).code == 0
+    [claimant] = {request.claimant for request in service.collects}
+    assert service.confirmed == [claimant]
+
+
 async def test_collect_of_another_photo(mayfly: Mayfly) -> None:
     lease = Lease("f" * 32, resume.datetime.now(resume.UTC), RESUME_TOKEN)
     resume.save(mayfly.folder / "resume", lease)

@@ -489,20 +489,6 @@ async def test_a_settlement_that_needs_several_tries(world: World) -> None:
     await world.over("settled")
 
 
-async def test_a_claim_whose_bytes_did_not_arrive_is_given_back(world: World) -> None:
-    phone = await uploaded(world)
-    phone.call.cancel()
-    world.engine.may_finish.set()
-    lease = await world.over("parked")
-    good = lease.segments[2]
-    lease.segments[2] = bytes(len(good))
-    with pytest.raises(NotFound):
-        await phone.collect()
-    await eventually(lambda: world.purge.returned == 1)
-    lease.segments[2] = good
-    assert b"".join(message.chunk for message in await phone.collect()) == world.engine.picture.data
-
-
 async def test_shutting_down_ends_journeys(world: World) -> None:
     phone = await uploaded(world)
     stopping = asyncio.create_task(world.tasks.cancel())

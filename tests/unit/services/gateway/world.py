@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -72,6 +73,8 @@ class Lease:
     reason: int = 0
     holders: list[str] = field(default_factory=list)
     segments: list[bytes] = field(default_factory=list)
+    claimant: bytes = b""
+    repeated: bool = False
 
 
 class Purge(registry_pb2_grpc.RegistryServiceServicer):
@@ -80,6 +83,7 @@ class Purge(registry_pb2_grpc.RegistryServiceServicer):
     def __init__(self) -> None:
         self.leases: dict[str, Lease] = {}
         self.fail: dict[str, MeshError] = {}
+        self.failed: Counter[str] = Counter()
         self.ttl = 60.0
         self.settled_route = 0
         self.returned = 0
@@ -100,6 +104,10 @@ class Purge(registry_pb2_grpc.RegistryServiceServicer):
 
     async def SettleLease(self, request: Any, context: Any) -> Any:
         await self._maybe_fail("SettleLease", context)
+        if request.HasField("collected_by"):
+            await self._require_claimant(request, context)
+            if self.leases[request.photo_id].state == "settled":
+                return registry_pb2.SettleLeaseResponse(receipt_bundle=BUNDLE)
         lease = await self._live(request.photo_id, context, "live", "claimed")
         lease.state, lease.holders, self.settled_route = "settled", list(request.holders), request.route
         return registry_pb2.SettleLeaseResponse(receipt_bundle=BUNDLE)
@@ -127,25 +135,36 @@ class Purge(registry_pb2_grpc.RegistryServiceServicer):
 
     async def Claim(self, request: Any, context: Any) -> AsyncIterator[Any]:
         await self._maybe_fail("Claim", context)
-        lease = await self._live(request.photo_id, context, "parked")
+        lease = await self._live(request.photo_id, context, "parked", "claimed")
         if lease.owner != request.owner_digest or lease.verifier != claim_verifier(request.claim_secret):
             await status.abort(context, no_such_photo())
-        lease.state = "claimed"
-        for at, segment in enumerate(lease.segments):
-            reply = registry_pb2.ClaimResponse(segment=segment)
-            if at == 0:
-                reply.segment_count = len(lease.segments)
-                reply.expire_time.FromNanoseconds(int(lease.expire_time * 1e9))
-            yield reply
+        again = lease.state == "claimed"
+        if again and lease.claimant != request.claimant:
+            await status.abort(context, no_such_photo())
+        lease.state, lease.claimant, lease.repeated = "claimed", request.claimant, again
+        first = registry_pb2.ClaimResponse(segment_count=len(lease.segments), again=again)
+        first.expire_time.FromNanoseconds(int(lease.expire_time * 1e9))
+        for segment in lease.segments[request.first_segment :] or [b""]:
+            first.segment = segment
+            yield first
+            first = registry_pb2.ClaimResponse()
 
     async def ReturnClaim(self, request: Any, context: Any) -> Any:
         lease = await self._live(request.photo_id, context, "claimed")
+        if lease.claimant != request.claimant or lease.repeated:
+            await status.abort(context, no_such_photo())
         lease.state = "parked"
         self.returned += 1
         return registry_pb2.ReturnClaimResponse()
 
+    async def _require_claimant(self, request: Any, context: Any) -> None:
+        lease, shown = self.leases[request.photo_id], request.collected_by
+        if (lease.claimant, lease.verifier) != (shown.claimant, claim_verifier(shown.claim_secret)):
+            await status.abort(context, no_such_photo())
+
     async def _maybe_fail(self, method: str, context: Any) -> None:
         if method in self.fail:
+            self.failed[method] += 1
             await status.abort(context, self.fail[method])
 
     async def _live(self, photo_id: str, context: Any, *states: str) -> Lease:
@@ -337,19 +356,39 @@ class Phone:
         except MeshError as error:
             return error
 
-    async def collect(self, photo_id: str = "", token: str = "") -> list[pb.CollectResponse]:
+    def collecting(self, photo_id: str = "", token: str = "", **fields: Any) -> Any:
+        """A Collect call, to be read message by message."""
         request = pb.CollectRequest(
-            photo_id=photo_id or self.accepted.photo_id, resume_token=token or self.accepted.resume_token
+            photo_id=photo_id or self.accepted.photo_id, resume_token=token or self.accepted.resume_token, **fields
         )
         method = self._channel.unary_stream(
             "/mayfly.gateway.v1.PhotoService/Collect",
             pb.CollectRequest.SerializeToString,
             pb.CollectResponse.FromString,
         )
+        return method(request, metadata=self.metadata)
+
+    async def collect(self, photo_id: str = "", token: str = "", **fields: Any) -> list[pb.CollectResponse]:
         try:
-            return [message async for message in method(request, metadata=self.metadata)]
+            return [message async for message in self.collecting(photo_id, token, **fields)]
         except grpc.aio.AioRpcError as error:
             raise status.from_rpc(error) from None
+
+    async def confirm(self, claimant: bytes, token: str = "") -> bytes:
+        """The receipt bundle."""
+        request = pb.ConfirmCollectedRequest(
+            photo_id=self.accepted.photo_id, resume_token=token or self.accepted.resume_token, claimant=claimant
+        )
+        method = self._channel.unary_unary(
+            "/mayfly.gateway.v1.PhotoService/ConfirmCollected",
+            pb.ConfirmCollectedRequest.SerializeToString,
+            pb.ConfirmCollectedResponse.FromString,
+        )
+        try:
+            bundle: bytes = (await method(request, metadata=self.metadata)).receipt.bundle
+        except grpc.aio.AioRpcError as error:
+            raise status.from_rpc(error) from None
+        return bundle
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from services.purge import keys
 from services.purge.custody import Event
 from services.purge.grants import Terms
 from services.purge.lease import Outcome
+from services.purge.parked import Claimant
 from services.purge.receipt import Custody
 from tests.unit.services.purge.desk import OWNER, Desk, Holder, desk
 from tests.unit.services.purge.world import SECRET, a_grant, admin_of, keys_without_ttl
@@ -261,8 +262,9 @@ async def test_a_parked_picture_is_claimed_once_and_settled(purge: Desk, admin: 
     grant = await purge.grant()
     await gateway.hold(grant.photo_id)
     owners = await purge.core.pseudonyms.possible(OWNER)
+    me = Claimant(SECRET, "me", owners)
     with pytest.raises(Unavailable) as early:
-        await purge.core.parking.claim(grant.photo_id, SECRET, "me", owners)
+        await purge.core.parking.claim(grant.photo_id, me)
     assert early.value.reason == "NOT_PARKED_YET"
     berth = await purge.core.parking.begin(grant.photo_id, [gateway.name])
     for segment in (b"one" * 100_000, b"two"):
@@ -272,24 +274,24 @@ async def test_a_parked_picture_is_claimed_once_and_settled(purge: Desk, admin: 
     assert purge.metric("mayfly_parked_pictures") == 1
     assert purge.metric("mayfly_parked_bytes") == 300_003
     assert keys_without_ttl(admin) == []
-    claims = [purge.core.parking.claim(grant.photo_id, SECRET, f"{n}", owners) for n in range(50)]
+    claims = [purge.core.parking.claim(grant.photo_id, Claimant(SECRET, f"{n}", owners)) for n in range(50)]
     replies = await asyncio.gather(*claims, return_exceptions=True)
     [(winner, claimed)] = [(f"{n}", r) for n, r in enumerate(replies) if not isinstance(r, BaseException)]
     assert {type(r) for r in replies if isinstance(r, BaseException)} == {NotFound}
-    assert [s async for s in purge.core.parking.segments(grant.photo_id, claimed.segments)] == [
+    assert [s async for s in purge.core.parking.segments(grant.photo_id, claimed)] == [
         b"one" * 100_000,
         b"two",
     ]
     with pytest.raises(NotFound):
         await purge.core.parking.return_claim(grant.photo_id, b"wrong", winner)
     await purge.core.parking.return_claim(grant.photo_id, SECRET, winner)
-    await purge.core.parking.claim(grant.photo_id, SECRET, "me", owners)
+    await purge.core.parking.claim(grant.photo_id, me)
     logged = await purge.core.endings.settle(grant.photo_id, [gateway.name], "collected")
     assert logged.receipt.reason == "collected"
     assert remains(admin, grant.photo_id) == []
     assert purge.metric("mayfly_parked_bytes") == 0
     with pytest.raises(NotFound):
-        await purge.core.parking.claim(grant.photo_id, SECRET, "me", owners)
+        await purge.core.parking.claim(grant.photo_id, me)
 
 
 async def test_a_revoked_picture_is_gone_at_once_in_the_middle_of_a_claim(purge: Desk) -> None:
@@ -299,9 +301,10 @@ async def test_a_revoked_picture_is_gone_at_once_in_the_middle_of_a_claim(purge:
     await berth.add(b"one")
     await berth.add(b"two")
     await berth.seal(2)
-    await purge.core.parking.claim(grant.photo_id, SECRET, "me", await purge.core.pseudonyms.possible(OWNER))
+    me = Claimant(SECRET, "me", await purge.core.pseudonyms.possible(OWNER))
+    handout = await purge.core.parking.claim(grant.photo_id, me)
     await gateway.hold(grant.photo_id)
-    segments = purge.core.parking.segments(grant.photo_id, 2)
+    segments = purge.core.parking.segments(grant.photo_id, handout)
     assert await anext(segments) == b"one"
     revoking = asyncio.create_task(purge.core.endings.revoke(grant.photo_id, "requested"))
     await gateway.told_to_drop(grant.photo_id)

@@ -62,9 +62,12 @@ class LeaseMachine(RuleBasedStateMachine):
         }[transition]
         words = () if transition == "park" else (claimant,)
         mine = self.lease.state is not State.CLAIMED or self.lease.claimant == claimant
-        if self.lease.state in allowed and mine:
+        stays = transition == "return_claim" and self.lease.repeated
+        if self.lease.state in allowed and mine and not stays:
             self.lease = getattr(self.lease, transition)(*words)
         elif transition == "claim" and self.lease.state is State.CLAIMED and mine:
+            self.lease = self.lease.claim(claimant)
+            assert (self.lease.claimant, self.lease.repeated) == (claimant, True)
             assert self.lease.claim(claimant) is self.lease
         else:
             with pytest.raises(WrongState):

@@ -166,11 +166,19 @@ async def test_fifty_claims_at_once_have_one_winner_who_alone_may_come_again(reg
     [winner] = [c for c, r in zip(claimants, replies, strict=True) if r == Claimed(NOW + 60, 2)]
     assert replies.count(Reply.GONE) == 49
     again = await asyncio.gather(*[registry.claim(id_, NOW, DIGEST, c, [OWNER]) for c in claimants])
-    assert [c for c, r in zip(claimants, again, strict=True) if isinstance(r, Claimed)] == [winner]
-    loser = next(c for c in claimants if c != winner)
-    assert await registry.return_claim(id_, NOW, DIGEST, loser) is Reply.GONE
-    assert await registry.return_claim(id_, NOW, DIGEST, winner) is Reply.OK
-    assert isinstance(await registry.claim(id_, NOW, DIGEST, loser, [OWNER]), Claimed)
+    assert [c for c, r in zip(claimants, again, strict=True) if r == Claimed(NOW + 60, 2, again=True)] == [winner]
+    assert again.count(Reply.GONE) == 49
+
+
+async def test_only_a_claim_that_was_not_repeated_is_given_back(registry: Registry) -> None:
+    id_, other = await _parked(registry, [b"a", b"b"]), "f" * 32
+    await registry.claim(id_, NOW, DIGEST, ME, [OWNER])
+    assert await registry.return_claim(id_, NOW, DIGEST, other) is Reply.GONE
+    assert await registry.return_claim(id_, NOW, DIGEST, ME) is Reply.OK
+    assert await registry.claim(id_, NOW, DIGEST, other, [OWNER]) == Claimed(NOW + 60, 2)
+    assert await registry.claim(id_, NOW, DIGEST, other, [OWNER]) == Claimed(NOW + 60, 2, again=True)
+    assert await registry.return_claim(id_, NOW, DIGEST, other) is Reply.GONE, "its first call knows not of its second"
+    assert await registry.claim(id_, NOW, DIGEST, ME, [OWNER]) is Reply.GONE
 
 
 @pytest.mark.parametrize(
