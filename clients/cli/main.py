@@ -7,13 +7,37 @@ from collections.abc import Sequence
 
 import typer
 
-from clients.cli import collect, demo, down, failing, receipt, render, revoke, scenes, scrub, status, token, up, verify
+from clients.cli import (
+    audit_log,
+    collect,
+    demo,
+    down,
+    failing,
+    receipt,
+    render,
+    revoke,
+    scenes,
+    scrub,
+    status,
+    token,
+    up,
+    verify,
+)
 from clients.cli.exits import MEANINGS, ExitCode
 
 _PANELS = (
     (
         "Photos",
-        (scrub.scrub, render.render, scenes.scenes, collect.collect, revoke.revoke, receipt.receipt, verify.verify),
+        (
+            scrub.scrub,
+            render.render,
+            scenes.scenes,
+            collect.collect,
+            revoke.revoke,
+            receipt.receipt,
+            verify.verify,
+            audit_log.audit_log,
+        ),
     ),
     ("The mesh on this machine", (up.up, down.down, status.status, token.token, demo.demo)),
 )

@@ -40,6 +40,20 @@ def progress_bars(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         yield Bars(bars).show
 
 
+@contextlib.contextmanager
+def counting_bar(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """One bar on stderr for something that is counted: done, of how many."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress as RichProgress  # noqa: PLC0415
+
+    with RichProgress(console=Console(stderr=True)) as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
 class Bars:
     """One task for each stage that was seen."""
 

@@ -10,34 +10,40 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from clients.local import ops
 from clients.local.state import StateFolder, write_private
 from mesh.errors import ConfigError
+from mesh.transparency.errors import VerificationError
+from mesh.transparency.key_list import KeyList
 from services.purge.signing import load_public
 
 RECEIPTS = "receipts.pub.pem"
 LOG = "log.vkey"
+LIST = "keys.json"
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKeys:
-    """receipts: signs receipts. log_vkey: C2SP verifier key of the log's checkpoints."""
+    """receipts: signs receipts. log_vkey: C2SP verifier key of the log's checkpoints. list: these, and former ones."""
 
     receipts: Ed25519PublicKey
     log_vkey: str
+    list: KeyList | None = None
 
     @classmethod
     def of(cls, state: Path) -> PublicKeys | None:
         """What ``keep`` kept; None when there never was a mesh."""
         folder = StateFolder(state).pki
         try:
-            return cls(load_public((folder / RECEIPTS).read_bytes()), (folder / LOG).read_text().strip())
+            receipts, log_vkey = load_public((folder / RECEIPTS).read_bytes()), (folder / LOG).read_text().strip()
+            listed = folder / LIST
+            return cls(receipts, log_vkey, KeyList.from_json(listed.read_bytes()) if listed.is_file() else None)
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError):
+        except (OSError, UnicodeDecodeError, VerificationError):
             raise ConfigError(f"The public keys in {folder} can't be read.") from None
 
 
 def keep(state: StateFolder, purge_ops_address: str) -> None:
     """Asks the purge that we have just started, on loopback, for its public keys."""
-    for name in (RECEIPTS, LOG):
+    for name in (RECEIPTS, LOG, LIST):
         body = ops.get(purge_ops_address, f"/keys/{name}")
         if body is not None:
             write_private(state.pki / name, body)

@@ -43,7 +43,7 @@ class Edge:
 
     def root(self) -> bytes:
         """MTH over all leaves."""
-        subtrees = [top for level in reversed(self.levels) for top in _perfect_subtrees(level)]
+        subtrees = [top for level in reversed(self.levels) for top in perfect_subtrees(level)]
         return fold(subtrees) if subtrees else EMPTY_ROOT
 
     def extended(self, entries: Iterable[bytes]) -> tuple[Edge, list[File]]:
@@ -85,7 +85,7 @@ class _Growth:
         if len(tile) == WIDTH:
             index = count_at(level, self.size + 1) // WIDTH - 1
             self.full.append(File(tile_path(level, index), b"".join(tile)))
-            (top,) = _perfect_subtrees(tile)
+            (top,) = perfect_subtrees(tile)
             self.levels[level] = []
             self._push_hash(level + 1, top)
 
@@ -101,7 +101,7 @@ class _Growth:
         return files
 
 
-def _perfect_subtrees(hashes: Iterable[bytes]) -> list[bytes]:
+def perfect_subtrees(hashes: Iterable[bytes]) -> list[bytes]:
     """The roots of the largest complete subtrees over ``hashes``, leftmost (largest) first."""
     stack: list[tuple[int, bytes]] = []
     for value in hashes:

@@ -42,7 +42,9 @@ class PurgeSettings(MeshSettings):
     purge_log_interval: Annotated[float, Field(gt=0, le=10)] = 0.5
     """Seconds between two checkpoints under load."""
     purge_key_dir: Path
-    """``receipts.key.pem`` and ``log.key.pem``."""
+    """``receipts.key.pem`` and ``log.key.pem``; or ``.key.pub`` for a key that an agent keeps."""
+    purge_key_agent: Path | None = None
+    """The unix socket of an SSH agent that keeps the keys of ``*.key.pub``."""
     purge_key_create: bool = True
     """Whether keys that are missing are made. Off where they are provisioned: a lost key should be noticed."""
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from mesh.clock import Clock
 from mesh.errors import NotFound, Unavailable
 from mesh.log import get_logger
+from mesh.transparency.keys import SigningKey
 from services.purge.address import RedisAddress
 from services.purge.attest import Attestation
 from services.purge.book import Book
@@ -36,7 +35,7 @@ class Core:
         *,
         redis: RedisAddress,
         log: Log,
-        key: Ed25519PrivateKey,
+        key: SigningKey,
         terms: Terms,
         parked_limit: int,
         clock: Clock,

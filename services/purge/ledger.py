@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from mesh.clock import Clock, SystemClock
 from mesh.errors import MeshError
+from mesh.transparency.agent import AgentKey
 from mesh.transparency.bundle import Bundle, LogProof
 from mesh.transparency.dsse import Envelope, key_id
 from mesh.transparency.errors import VerificationError
 from mesh.transparency.keys import SigningKey
 from mesh.transparency.merkle import leaf_hash
 from services.purge import snapshot
-from services.purge.log import Log
+from services.purge.log import SNAPSHOT, Log
 from services.purge.receipt import Grant, LoggedReceipt, Receipt, parse_entry, sign_receipt
 from services.purge.tally import Ended, Fact, Granted, Tally, Totals, read_fact
 
@@ -170,7 +171,7 @@ class Ledger:
         return snapshot.freeze(tally, self._leaf())
 
     def _thawed(self) -> Tally | None:
-        data = self.log.read_snapshot()
+        data = self.log.read_side(SNAPSHOT)
         if data is None:
             return None
         try:
@@ -179,7 +180,7 @@ class Ledger:
             return None
 
     async def _sign_all(self, receipts: Sequence[Receipt]) -> list[Envelope]:
-        if getattr(self._key, "is_remote", False):
+        if isinstance(self._key, AgentKey):
             return await asyncio.to_thread(lambda: [self.sign(receipt) for receipt in receipts])
         envelopes = []
         for number, receipt in enumerate(receipts, 1):

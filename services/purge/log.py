@@ -277,9 +277,13 @@ class Log:
         if newest is not None and cosigned.partition(b"\n\n")[0] == newest.partition(b"\n\n")[0]:
             public.replace(File(CHECKPOINT_PATH, cosigned))
 
-    def read_snapshot(self) -> bytes | None:
-        """What the accountant of the last run had for this one."""
-        return self._store.read_side(SNAPSHOT)
+    def read_side(self, name: str) -> bytes | None:
+        """A file that is kept beside the log; None if there is none."""
+        return self._store.read_side(name)
+
+    def write_side(self, name: str, data: bytes) -> None:
+        """Replaces it, durably. Blocks; one thread per name. Raises OSError."""
+        self._store.write_side(name, data)
 
     async def close(self) -> None:
         """Finish what was appended, integrate, let go of the lock. Entries that can't be integrated stay durable."""

@@ -1,12 +1,15 @@
-"""Purge's two private keys: one signs receipts, the other the log's checkpoints. PEM files (PKCS #8), mode 0600.
+"""Purge's two keys: one signs receipts, the other the log's checkpoints.
 
-Two, so that whoever obtains one can neither log what was never signed nor sign what is then logged.
+Each is either a private key in a PEM file (PKCS #8, mode 0600), or a public key in OpenSSH's format whose private half
+an agent keeps. Two, so that whoever obtains one can neither log what was never signed nor sign what is then logged.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,21 +21,26 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
     load_pem_public_key,
+    load_ssh_public_key,
 )
 
 from mesh.errors import ConfigError
+from mesh.transparency.agent import AgentKey, SshAgent
 from mesh.transparency.dsse import key_id
+from mesh.transparency.keys import SigningKey
 from mesh.transparency.note import Signer
 
 RECEIPTS_FILE = "receipts.key.pem"
 LOG_FILE = "log.key.pem"
+RECEIPTS_AGENT_FILE = "receipts.key.pub"
+LOG_AGENT_FILE = "log.key.pub"
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKeys:
     """receipts: signs DSSE envelopes. log: signs checkpoints, named like the log's origin."""
 
-    receipts: Ed25519PrivateKey
+    receipts: SigningKey
     log: Signer
 
     @property
@@ -51,11 +59,15 @@ class SigningKeys:
         return self.log.verifier.vkey
 
 
-def load_keys(directory: Path, *, origin: str, create: bool = False) -> SigningKeys:
-    """Both keys from ``directory``; ``create`` makes those that are missing. Raises ConfigError in one line."""
-    receipts = load_private(directory / RECEIPTS_FILE, create=create)
-    log = load_private(directory / LOG_FILE, create=create)
-    if receipts.private_bytes_raw() == log.private_bytes_raw():
+def load_keys(directory: Path, *, origin: str, create: bool = False, agent: Path | None = None) -> SigningKeys:
+    """Both keys from ``directory``; ``create`` makes those that are missing. Raises ConfigError in one line.
+
+    agent:  the socket of the agent that keeps the private halves of ``*.key.pub``. It is not asked for anything here.
+    """
+    asked = None if agent is None else SshAgent(agent)
+    receipts = _load(directory / RECEIPTS_FILE, directory / RECEIPTS_AGENT_FILE, asked, create=create)
+    log = _load(directory / LOG_FILE, directory / LOG_AGENT_FILE, asked, create=create)
+    if receipts.public_key() == log.public_key():
         raise ConfigError(f"Receipts and log in {directory} share one key; give each its own.")
     signer = Signer(origin, log)
     try:
@@ -63,6 +75,22 @@ def load_keys(directory: Path, *, origin: str, create: bool = False) -> SigningK
     except ValueError as error:
         raise ConfigError(f"The log's origin can't name a key: {error}.") from error
     return SigningKeys(receipts, signer)
+
+
+def _load(private: Path, public: Path, agent: SshAgent | None, *, create: bool) -> SigningKey:
+    if not public.exists():
+        return load_private(private, create=create)
+    if private.exists():
+        raise ConfigError(f"{private} and {public.name} beside it: one of them is too many; remove it.")
+    if agent is None:
+        raise ConfigError(f"The key of {public} is kept by an agent; say where it is: MAYFLY_PURGE_KEY_AGENT.")
+    try:
+        key = load_ssh_public_key(public.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{public} is not a public key in OpenSSH's format.") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise ConfigError(f"The key in {public} is not an Ed25519 key.")
+    return AgentKey(agent, key)
 
 
 def load_private(path: Path, *, create: bool = False) -> Ed25519PrivateKey:
@@ -102,9 +130,25 @@ def load_public(data: bytes) -> Ed25519PublicKey:
     return key
 
 
+def replace_private(path: Path) -> Ed25519PublicKey:
+    """A new key in place of the old one, which is gone then, at once. Raises ConfigError in one line."""
+    key = Ed25519PrivateKey.generate()
+    with _written(path, key) as temporary:
+        temporary.replace(path)
+    return key.public_key()
+
+
 def _create_private(path: Path) -> None:
-    """Whole or not at all: written under another name, synced, then linked; a key that exists is never replaced."""
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    """A key that exists is never replaced."""
+    # FileExistsError: another process was first, and its key serves as well.
+    with _written(path, Ed25519PrivateKey.generate()) as temporary, contextlib.suppress(FileExistsError):
+        path.hardlink_to(temporary)
+
+
+@contextlib.contextmanager
+def _written(path: Path, key: Ed25519PrivateKey) -> Iterator[Path]:
+    """The key under another name beside ``path``, synced, so that it takes its place whole or not at all."""
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -115,10 +159,8 @@ def _create_private(path: Path) -> None:
             file.flush()
             os.fsync(fd)
         try:
-            path.hardlink_to(temporary)
-        except FileExistsError:
-            pass  # another process was first, and its key serves as well
+            yield temporary
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(f"The private key {path} can't be created: {error.strerror}.") from error

@@ -7,11 +7,11 @@ from mesh.assembly import Assembly
 from mesh.config import load
 from services.purge.config import PurgeSettings
 from services.purge.core import Core, Farewell
+from services.purge.key_ring import KeyRing, read_list
 from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
 from services.purge.public_files import LogFiles, PublicKeys
 from services.purge.servicer import CUSTODY, REGISTRY, add_to
-from services.purge.signing import load_keys
 
 _REGISTRY_METHODS = (
     "GrantLease", "SettleLease", "RevokeLease", "RevokeOwner", "Park", "Claim", "ReturnClaim", "GetReceipt",
@@ -27,19 +27,27 @@ def build() -> App:
     settings = load(PurgeSettings, "purge")
     parts = Assembly("purge", settings)
     origin = settings.purge_log_origin
-    keys = load_keys(settings.purge_key_dir, origin=origin, create=settings.purge_key_create)
+    keys = KeyRing(
+        settings.purge_key_dir,
+        read_list(settings.purge_log_dir, origin),
+        clock=parts.clock,
+        create=settings.purge_key_create,
+        agent=settings.purge_key_agent,
+    )
     redis = settings.redis()
     log = Log.open(
         settings.purge_log_dir,
         origin=origin,
-        signer=keys.log,
+        signer=keys.keys.log,
+        retired=keys.retired,
         clock=parts.clock,
         interval=settings.purge_log_interval,
     )
+    keys.keep(log)
     core = Core(
         redis=redis,
         log=log,
-        key=keys.receipts,
+        key=keys.keys.receipts,
         terms=settings.terms(),
         parked_limit=settings.purge_parked_limit,
         clock=parts.clock,
@@ -48,11 +56,13 @@ def build() -> App:
     )
     parts.health.checks["registry"] = lambda: core.attestation.safe
     parts.ops.mount("/log/", LogFiles("/log/", log.public_directory))
-    parts.ops.mount("/keys/", PublicKeys("/keys/", keys))
+    public_keys = PublicKeys("/keys/", keys.list)
+    keys.serve(core.ledger, public_keys.show)
+    parts.ops.mount("/keys/", public_keys)
     server = parts.inside_server(ALLOWED)
     add_to(server.grpc, core, settings.trust_domain)
     if settings.reflection:
         server.serve_reflection((REGISTRY, CUSTODY))
     app = parts.app(core, server=server)
-    app.add(Farewell(core))
+    app.add(Farewell(core), keys)
     return app

@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clients.verify import audit_log, recount
+from clients.audit import Audit, Trust, audit_logs
+from clients.verify import recount
 from mesh.clock import SystemClock
 from mesh.transparency.errors import VerificationError
 from mesh.transparency.note import Signer
-from mesh.transparency.tiles import DirectoryReader, encode_bundle
+from mesh.transparency.tiles import DirectoryReader, Reader, encode_bundle
 from services.purge.log import Log
 from services.purge.receipt import Grant, LoggedReceipt, Receipt, sign_receipt
 
@@ -84,13 +85,18 @@ async def _logged(directory: Path, *parts: list[bytes]) -> list[bytes]:
     return notes
 
 
+def audit_log(reader: Reader, log: Signer = LOG, earlier: bytes | None = None, **options: object) -> Audit:
+    kept = {} if earlier is None else {LOG.name: earlier}
+    return audit_logs([reader], Trust([log.verifier], [KEY.public_key()]), earlier=kept, **options)  # type: ignore[arg-type]
+
+
 def test_a_whole_log_is_replayed(tmp_path: Path) -> None:
     first = [grant(i) for i in range(150)]
     second = [receipt(i) for i in range(140)]
     notes = asyncio.run(_logged(tmp_path, first, second))
     reader = DirectoryReader(tmp_path / "public")
-    audit = audit_log(reader, log_vkey=LOG.verifier.vkey, receipt_keys=[KEY.public_key()], earlier=notes[0])
-    assert audit.checkpoint.size == 290 and audit.recount.conserved and len(audit.recount.open) == 10
+    audit = audit_log(reader, earlier=notes[0])
+    assert audit.shards[0].checkpoint.size == 290 and audit.recount.conserved and len(audit.recount.open) == 10
     assert audit.recount.settled + audit.recount.revoked + audit.recount.expired == 140
 
 
@@ -98,16 +104,16 @@ def test_a_log_that_forgets_is_noticed(tmp_path: Path) -> None:
     (kept,) = asyncio.run(_logged(tmp_path / "a", [grant(0), grant(1)]))
     asyncio.run(_logged(tmp_path / "b", [grant(0), grant(2), receipt(0), receipt(2)]))
     reader = DirectoryReader(tmp_path / "b" / "public")
-    assert audit_log(reader, log_vkey=LOG.verifier.vkey).recount.conserved
+    assert audit_log(reader).recount.conserved
     with pytest.raises(VerificationError, match="rewritten"):
-        audit_log(reader, log_vkey=LOG.verifier.vkey, earlier=kept)
+        audit_log(reader, earlier=kept)
 
 
 def test_an_exchanged_entry_or_key_is_noticed(tmp_path: Path) -> None:
     asyncio.run(_logged(tmp_path, [grant(0), grant(1)]))
     reader = DirectoryReader(tmp_path / "public")
     with pytest.raises(VerificationError):
-        audit_log(reader, log_vkey=Signer(LOG.name, KEY).verifier.vkey)
+        audit_log(reader, Signer(LOG.name, KEY))
     (tmp_path / "public" / "tile" / "entries" / "000.p" / "2").write_bytes(encode_bundle([grant(0), grant(5)]))
     with pytest.raises(VerificationError, match="root"):
-        audit_log(reader, log_vkey=LOG.verifier.vkey)
+        audit_log(reader)

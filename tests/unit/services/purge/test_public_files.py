@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mesh.transparency.note import Signer
+from mesh.transparency.dsse import key_id
+from mesh.transparency.key_list import KeyList
 from services.purge.public_files import LogFiles, PublicKeys
-from services.purge.signing import SigningKeys
+from services.purge.signing import public_pem
 
 
 def get(app: Any, path: str) -> tuple[str, dict[str, str], bytes]:
@@ -45,9 +46,14 @@ def test_nothing_else_is_handed_out(log: LogFiles, path: str) -> None:
     assert get(log, f"/log/{path}")[0] == "404"
 
 
-def test_keys_are_public_ones() -> None:
-    keys = SigningKeys(Ed25519PrivateKey.generate(), Signer("example.org/log", Ed25519PrivateKey.generate()))
-    app = PublicKeys("/keys/", keys)
-    assert get(app, "/keys/receipts.pub.pem")[2].startswith(b"-----BEGIN PUBLIC KEY-----")
+def test_keys_are_public_ones_and_retired_ones_stay() -> None:
+    old, new, log = (Ed25519PrivateKey.generate().public_key() for _ in range(3))
+    app = PublicKeys("/keys/", KeyList("example.org/log").signing(old, log, 1).signing(new, log, 2))
+    assert get(app, "/keys/receipts.pub.pem")[2] == public_pem(new)
+    for key in (old, new):
+        assert get(app, f"/keys/receipts/{key_id(key)}.pub.pem")[2] == public_pem(key)
+    assert get(app, "/keys/log.vkey")[2] == get(app, "/keys/log.vkeys")[2]
     assert get(app, "/keys/log.vkey")[2].decode().startswith("example.org/log+")
-    assert get(app, "/keys/receipts.key.pem")[0] == "404"
+    assert [p.not_after for p in KeyList.from_json(get(app, "/keys/keys.json")[2]).receipts] == [2, None]
+    for secret in ("receipts.key.pem", "../log.key.pem", "", "receipts/"):
+        assert get(app, f"/keys/{secret}")[0] == "404"
