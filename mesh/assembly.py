@@ -13,8 +13,8 @@ from mesh.app import App, Component
 from mesh.channel import open_channel
 from mesh.clock import Clock, SystemClock
 from mesh.config import MeshSettings
+from mesh.custody.attendance import Attendance
 from mesh.custody.book import CustodyBook
-from mesh.custody.stream import CustodyStream
 from mesh.health import HEALTH_METHODS, Health
 from mesh.identity import AllowList, Identity
 from mesh.isolation import policy
@@ -71,20 +71,20 @@ class Assembly:
         return open_channel(address, self.identity, service)
 
     def custody(
-        self, registry_target: str, processors: Sequence[str] = ()
-    ) -> tuple[CustodyBook, CustodyStream, ClosingChannel]:
-        """This process's custody book, and the stream that purge hears of it by."""
+        self, registry_target: Sequence[str], processors: Sequence[str] = ()
+    ) -> tuple[CustodyBook, Attendance, ClosingChannels]:
+        """This process's custody book, the streams that purge hears of it by, and the channels, one to each replica."""
         book = CustodyBook(self.service, self.clock, self.metrics)
-        channel = self.channel("purge", registry_target)
-        stream = CustodyStream(
+        channels = {target: self.channel("purge", target) for target in registry_target}
+        attendance = Attendance(
             book,
-            channel,
+            channels,
             instance=self.settings.instance,
             lockdown_controls=self.controls_in_force,
             processors=processors,
         )
-        self.health.checks["custody_stream"] = lambda: book.attended
-        return book, stream, ClosingChannel(channel)
+        self.health.checks["custody_stream"] = book.is_attended
+        return book, attendance, ClosingChannels(channels)
 
     def inside_server(self, allowed: AllowList) -> Server:
         """A server that only listed services may call."""
@@ -130,6 +130,20 @@ class ClosingChannel:
 
     async def stop(self) -> None:
         await self.channel.close()
+
+
+class ClosingChannels:
+    """As ``ClosingChannel``, for the replicas of one service. channels: by address."""
+
+    def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
+        self.channels = channels
+
+    async def start(self) -> None:
+        """Channels connect when they are first used."""
+
+    async def stop(self) -> None:
+        for channel in self.channels.values():
+            await channel.close()
 
 
 def _reflection(settings: MeshSettings) -> Mapping[str, frozenset[str]]:

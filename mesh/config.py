@@ -7,12 +7,14 @@ import re
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mesh.errors import ConfigError
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
+MAX_REPLICAS = 16
+"""Of purge. Each holder keeps a stream to each, and reports everything to all."""
 _INSTANCE = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 
@@ -35,7 +37,17 @@ def _file(value: Path) -> Path:
     return value
 
 
+def _addresses(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []
+    addresses = tuple(_address(str(part).strip()) for part in parts)
+    if not 1 <= len(addresses) <= MAX_REPLICAS or len(set(addresses)) != len(addresses):
+        raise ValueError(f"must be 1 to {MAX_REPLICAS} different HOST:PORT, comma-separated")
+    return addresses
+
+
 Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_addresses)]
+"""One or more, comma-separated."""
 ExistingFile = Annotated[Path, AfterValidator(_file)]
 
 

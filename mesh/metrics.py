@@ -55,8 +55,11 @@ class MeshMetrics:
             registry=r,
         )
         self.custody_stream_up = Gauge(
-            "mayfly_custody_stream_up", "1 while purge hears this process's custody reports.", ("service",), registry=r
-        ).labels(service)
+            "mayfly_custody_stream_up",
+            "1 while the replica of purge at this target hears this process's custody reports.",
+            ("service", "registry"),
+            registry=r,
+        )
         self.lockdown = Gauge(
             "mayfly_lockdown_control", "1 if the control is in force.", ("service", "control"), registry=r
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,20 +16,27 @@ from mesh.errors import Cancelled, Invalid, MeshError, Overdue, Unavailable, no_
 from mesh.metrics import MeshMetrics
 
 PHOTO_ID = re.compile(r"[0-9a-f]{32}\Z")
+REGISTRY = re.compile(r"([a-z0-9][a-z0-9.-]{0,62})?\Z")
+"""A replica's name (MAYFLY_INSTANCE), or empty."""
 MAX_LEASE_SECONDS = 600.0
 """No holder believes in a lease that lasts longer than this, whoever says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseRef:
-    """Which photo, and until when it may be held (Unix seconds)."""
+    """Which photo, and until when it may be held (Unix seconds). registry: the replica of purge that keeps the lease;
+    empty when that isn't known.
+    """
 
     photo_id: str
     expire_time: float
+    registry: str = ""
 
     def __post_init__(self) -> None:
         if not PHOTO_ID.match(self.photo_id):
             raise Invalid("MALFORMED_PHOTO_ID", "A photo id is 32 lowercase hex digits.", field="photo_id")
+        if not REGISTRY.match(self.registry):
+            raise Invalid("MALFORMED_REGISTRY", "A replica's name is a lowercase word, at most 63.", field="registry")
 
 
 class Custody:
@@ -38,6 +45,7 @@ class Custody:
     def __init__(self, book: CustodyBook, lease: LeaseRef, drop: Callable[[MeshError], None], remaining: float) -> None:
         self.lease = lease
         self.began = book.clock.monotonic()
+        self.ends = self.began + remaining
         self.byte_count = 0
         self.dropped: MeshError | None = None
         self._book = book
@@ -81,14 +89,17 @@ class Custody:
 
 
 class CustodyBook:
-    """All custody of one process. ``listener`` hears of each change; ``attended`` says whether purge listens."""
+    """All custody of one process. ``listener`` hears of each change.
+
+    Which replicas of purge listen is told by ``attend`` and ``leave``; a photo is taken only while its own one does.
+    """
 
     def __init__(self, service: str, clock: Clock, metrics: MeshMetrics) -> None:
         self.service = service
         self.clock = clock
         self.metrics = metrics
-        self.attended = False
         self.listener: CustodyListener | None = None
+        self._attended: dict[str, str] = {}
         self._held: dict[str, Custody] = {}
         self._revoked: dict[str, float] = {}
         metrics.custody_oldest.set_function(self._oldest)
@@ -99,15 +110,34 @@ class CustodyBook:
         """The ids of the photos held now."""
         return list(self._held)
 
+    @property
+    def attended(self) -> Mapping[str, str]:
+        """The replicas of purge that listen now: target → name; the name is empty if it hasn't said one."""
+        return self._attended
+
+    def attend(self, target: str, registry: str = "") -> None:
+        """The replica at ``target`` listens from now on, and is called ``registry``."""
+        self._attended[target] = registry
+
+    def leave(self, target: str) -> None:
+        """It doesn't listen any more. What is held stays, until its end."""
+        self._attended.pop(target, None)
+
+    def is_attended(self, registry: str = "") -> bool:
+        """Whether that replica listens; without a name, whether any does."""
+        # One that hasn't said its name is older than names are, and then it is the only one.
+        return bool(self._attended) if not registry else bool({registry, ""} & set(self._attended.values()))
+
     def hold(self, lease: LeaseRef, drop: Callable[[MeshError], None]) -> Custody:
         """Takes custody of a photo, before its first byte is read.
 
         ``drop`` is called at most once, from the event loop, when the photo must go: it ends the work, which then
         releases.
-        Raises Unavailable while purge doesn't listen, NotFound for a revoked photo, Overdue after the lease's end,
-        Invalid if this process holds the photo already (a photo serves one request).
+        Raises Unavailable while the replica of purge that keeps the lease doesn't listen, NotFound for a revoked
+        photo, Overdue after the lease's end, Invalid if this process holds the photo already (a photo serves one
+        request).
         """
-        if not self.attended:
+        if not self.is_attended(lease.registry):
             raise Unavailable(
                 "REGISTRY_UNAVAILABLE", "The registry is away; no photo is taken. Try again shortly.", retry_after=1.0
             )
@@ -116,6 +146,7 @@ class CustodyBook:
             raise no_such_photo()
         if lease.photo_id in self._held:
             raise Invalid("PHOTO_IN_USE", "This photo already serves a request.", field="photo_id")
+        # The wall clock is read once, here: from now on the photo's end is kept by the monotonic one.
         remaining = min(lease.expire_time - self.clock.wall(), MAX_LEASE_SECONDS)
         if remaining <= 0:
             raise Overdue("LEASE_EXPIRED", "The lease has ended; start again.")
@@ -123,7 +154,7 @@ class CustodyBook:
         self._held[lease.photo_id] = custody
         self.metrics.custody_photos.inc()
         if self.listener is not None:
-            self.listener.held(lease.photo_id)
+            self.listener.held(lease)
         return custody
 
     def revoke(self, lease: LeaseRef) -> None:
@@ -135,7 +166,7 @@ class CustodyBook:
         if custody is not None:
             custody.drop(Cancelled("PHOTO_REVOKED", "The photo was taken back."), "revoked")
         elif self.listener is not None:
-            self.listener.revocation_confirmed(lease.photo_id)
+            self.listener.revocation_confirmed(lease)
 
     def released(self, custody: Custody) -> None:
         """Called by the custody itself."""
@@ -146,9 +177,9 @@ class CustodyBook:
         self.metrics.custody_bytes.dec(custody.byte_count)
         self.metrics.custody_seconds.observe(seconds)
         if self.listener is not None:
-            self.listener.released(photo_id, seconds)
+            self.listener.released(custody.lease, seconds)
             if photo_id in self._revoked:
-                self.listener.revocation_confirmed(photo_id)
+                self.listener.revocation_confirmed(custody.lease)
 
     def drop_all(self, error: MeshError, reason: str) -> None:
         """Drops every photo: the process is going down."""
@@ -165,18 +196,18 @@ class CustodyBook:
         return self.clock.monotonic() - min(began) if began else 0.0
 
     def _overdue(self) -> float:
-        now = self.clock.wall()
-        return float(sum(custody.lease.expire_time < now for custody in list(self._held.values())))
+        now = self.clock.monotonic()
+        return float(sum(custody.ends < now for custody in list(self._held.values())))
 
 
 class CustodyListener:
     """Hears of custody as it changes. The custody stream is one; the base class hears nothing."""
 
-    def held(self, photo_id: str) -> None:
+    def held(self, lease: LeaseRef) -> None:
         """A photo is about to be read."""
 
-    def released(self, photo_id: str, seconds: float) -> None:
+    def released(self, lease: LeaseRef, seconds: float) -> None:
         """A photo is gone, after so many seconds."""
 
-    def revocation_confirmed(self, photo_id: str) -> None:
+    def revocation_confirmed(self, lease: LeaseRef) -> None:
         """A revocation is carried out."""

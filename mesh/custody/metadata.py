@@ -10,6 +10,8 @@ from mesh.errors import Invalid
 PHOTO_ID = "mayfly-photo-id"
 EXPIRE_TIME = "mayfly-expire-time"
 """Unix milliseconds, decimal."""
+REGISTRY = "mayfly-registry"
+"""The replica of purge that keeps the lease; absent when that isn't known."""
 HOLDER = "mayfly-holder"
 """``service/instance/epoch`` of the process that answers."""
 
@@ -18,16 +20,21 @@ Metadata = Iterable[tuple[str, str | bytes]]
 
 def from_metadata(metadata: Metadata | None) -> LeaseRef:
     """The lease that a call names. Invalid if it names none."""
-    found = {key: value for key, value in metadata or () if key in (PHOTO_ID, EXPIRE_TIME)}
-    photo_id, expire = found.get(PHOTO_ID, ""), found.get(EXPIRE_TIME, "")
-    if not isinstance(photo_id, str) or not isinstance(expire, str) or not expire.isdecimal() or len(expire) > 15:
+    found = {
+        key: value
+        for key, value in metadata or ()
+        if key in (PHOTO_ID, EXPIRE_TIME, REGISTRY) and isinstance(value, str)
+    }
+    expire = found.get(EXPIRE_TIME, "")
+    if not expire.isdecimal() or len(expire) > 15:
         raise Invalid("LEASE_MISSING", "The call must name its lease in its metadata.", field=EXPIRE_TIME)
-    return LeaseRef(photo_id, int(expire) / 1000)
+    return LeaseRef(found.get(PHOTO_ID, ""), int(expire) / 1000, found.get(REGISTRY, ""))
 
 
 def to_metadata(lease: LeaseRef) -> tuple[tuple[str, str], ...]:
     """The other way round."""
-    return ((PHOTO_ID, lease.photo_id), (EXPIRE_TIME, str(int(lease.expire_time * 1000))))
+    named = ((REGISTRY, lease.registry),) if lease.registry else ()
+    return ((PHOTO_ID, lease.photo_id), (EXPIRE_TIME, str(int(lease.expire_time * 1000))), *named)
 
 
 def holder_of(metadata: Metadata | None) -> str | None:

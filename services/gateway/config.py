@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from mesh.config import Address, ExistingFile, MeshSettings
+from mesh.config import Address, Addresses, ExistingFile, MeshSettings
 
 MIB = 1 << 20
 
@@ -19,8 +19,8 @@ def _split(value: object) -> object:
 class GatewaySettings(MeshSettings):
     """The mesh's settings, the peers, who may come in, and how many at a time."""
 
-    registry_target: Address
-    """Purge's address."""
+    registry_target: Addresses
+    """Purge's address; of each replica, comma-separated, where it has several."""
     gateway_ingest_target: Address
     gateway_render_target: Address
     gateway_public_cert: ExistingFile

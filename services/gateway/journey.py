@@ -79,7 +79,7 @@ class Journey:
     # --- the lease ---
 
     async def _lease(self) -> LeaseRef:
-        if not self._route.book.attended:
+        if not self._route.book.is_attended():
             raise Unavailable("REGISTRY_UNAVAILABLE", "The registry is away; try again shortly.", retry_after=1.0)
         lease = await self._route.registry.grant(
             owner=self._owner,

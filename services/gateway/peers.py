@@ -112,7 +112,7 @@ class Registry:
             policy_version=policy_version,
         )
         reply = await _ask(self._stub.GrantLease(request, timeout=_QUICK_SECONDS))
-        return LeaseRef(reply.photo_id, reply.expire_time.ToNanoseconds() / 1e9)
+        return LeaseRef(reply.photo_id, reply.expire_time.ToNanoseconds() / 1e9, reply.registry)
 
     async def settle(self, photo_id: str, holders: Sequence[str], *, collected: bool) -> bytes:
         """Ends the lease as delivered, on the upload's own stream or by Collect; the receipt bundle."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mesh.config import Address, MeshSettings
+from mesh.config import Addresses, MeshSettings
 from mesh.isolation.policy import Isolation
 from services.ingest.isolated.convert import MEMORY_BYTES
 from services.ingest.limits import MIB, Limits
@@ -17,8 +17,8 @@ _DEFAULT = Limits()
 class IngestSettings(MeshSettings):
     """The mesh's settings, and the bounds of one photo."""
 
-    registry_target: Address
-    """Purge's address."""
+    registry_target: Addresses
+    """Purge's address; of each replica, comma-separated, where it has several."""
     ingest_max_bytes: Annotated[int, Field(ge=1, le=512 * MIB)] = _DEFAULT.max_bytes
     """The largest upload, bytes."""
     ingest_max_pixels: Annotated[int, Field(ge=1)] = _DEFAULT.max_pixels

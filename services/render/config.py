@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mesh.config import Address, MeshSettings
+from mesh.config import Addresses, MeshSettings
 from mesh.isolation.policy import Isolation
 from services.render import models
 
@@ -17,8 +17,8 @@ MIB = 1 << 20
 class RenderSettings(MeshSettings):
     """The mesh's settings, the engine, and how much work is taken on."""
 
-    registry_target: Address
-    """Purge's address."""
+    registry_target: Addresses
+    """Purge's address; of each replica, comma-separated, where it has several."""
     render_engine: Literal["onnx", "null"] = "onnx"
     """``null`` makes no picture at all: for measuring the mesh."""
     render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]

@@ -28,7 +28,13 @@ from services.render.metrics import RenderMetrics
 from tests.deploy.settings import SERVICES
 
 _ORIGIN = "mayfly.local/log"
-_VALUES = {"grpc_code": "OK", "outcome": "settled", "reason": "delivered", "control": "no_core_dumps"}
+_VALUES = {
+    "grpc_code": "OK",
+    "outcome": "settled",
+    "reason": "delivered",
+    "control": "no_core_dumps",
+    "registry": "purge:9000",
+}
 
 
 class Mesh:
@@ -40,7 +46,7 @@ class Mesh:
         self.metrics = {service: MeshMetrics(service, "0.0.0") for service in SERVICES}
         for service, metrics in self.metrics.items():
             CustodyBook(service, clock, metrics)
-            metrics.custody_stream_up.set(service != "purge")
+            metrics.custody_stream_up.labels(service, _VALUES["registry"]).set(service != "purge")
             _touch(metrics, service)
             metrics.lockdown.labels(service, _VALUES["control"]).set(1)
         purge = PurgeMetrics(self.metrics["purge"].registry)

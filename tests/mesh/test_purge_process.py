@@ -25,8 +25,8 @@ from mayfly.purge.v1 import custody_pb2, custody_pb2_grpc, registry_pb2_grpc
 from mayfly.purge.v1 import registry_pb2 as pb
 from mesh.channel import open_channel
 from mesh.clock import SystemClock
+from mesh.custody.attendance import Attendance
 from mesh.custody.book import CustodyBook, LeaseRef
-from mesh.custody.stream import CustodyStream
 from mesh.identity import Identity
 from mesh.metrics import MeshMetrics
 from mesh.status import from_rpc
@@ -152,13 +152,15 @@ async def purge(pki: Pki, valkey: ValkeyServer, tmp_path: Path) -> AsyncIterator
 
 
 @contextlib.asynccontextmanager
-async def holder(purge: Purge, service: str) -> AsyncIterator[tuple[CustodyBook, CustodyStream]]:
+async def holder(purge: Purge, service: str) -> AsyncIterator[tuple[CustodyBook, Attendance]]:
     """The mesh's own custody book and stream, as every service has them."""
     channel = purge.channel(service)
     book = CustodyBook(service, SystemClock(), MeshMetrics(service, "test"))
-    stream = CustodyStream(book, channel, instance=f"{service}-0", lockdown_controls=["no_swap"], processors=["onnx"])
+    stream = Attendance(
+        book, {purge.address: channel}, instance=f"{service}-0", lockdown_controls=["no_swap"], processors=["onnx"]
+    )
     await stream.start()
-    await eventually(lambda: book.attended)
+    await eventually(book.is_attended)
     try:
         yield book, stream
     finally:
@@ -178,7 +180,7 @@ async def grant(stub: Any, ttl: float = 30.0) -> pb.GrantLeaseResponse:
 
 
 def lease_of(reply: pb.GrantLeaseResponse) -> LeaseRef:
-    return LeaseRef(reply.photo_id, reply.expire_time.ToNanoseconds() / 1e9)
+    return LeaseRef(reply.photo_id, reply.expire_time.ToNanoseconds() / 1e9, reply.registry)
 
 
 async def test_a_photo_from_grant_to_a_receipt_that_verifies_offline(purge: Purge) -> None:

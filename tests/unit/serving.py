@@ -31,6 +31,8 @@ from mesh.status import from_rpc
 from mesh.testing.wait import eventually
 
 TRUST_DOMAIN = "mayfly.test"
+PURGE = "purge:9000"
+"""Where books believe the one replica of purge to be, unless a test says otherwise."""
 CANARY = "CANARY-7f3a-must-not-be-seen"
 
 
@@ -96,14 +98,14 @@ class Recorder(CustodyListener):
     events: list[tuple[str, str]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def held(self, photo_id: str) -> None:
-        self._note("held", photo_id)
+    def held(self, lease: LeaseRef) -> None:
+        self._note("held", lease.photo_id)
 
-    def released(self, photo_id: str, seconds: float) -> None:
-        self._note("released", photo_id)
+    def released(self, lease: LeaseRef, seconds: float) -> None:
+        self._note("released", lease.photo_id)
 
-    def revocation_confirmed(self, photo_id: str) -> None:
-        self._note("confirmed", photo_id)
+    def revocation_confirmed(self, lease: LeaseRef) -> None:
+        self._note("confirmed", lease.photo_id)
 
     def _note(self, what: str, photo_id: str) -> None:
         self.events.append((what, photo_id))
@@ -120,7 +122,8 @@ def new_metrics(service: str = "ingest") -> MeshMetrics:
 def new_book(service: str = "ingest", clock: Clock | None = None, *, attended: bool = True) -> CustodyBook:
     """A book to which somebody listens, with a recorder."""
     book = CustodyBook(service, clock or SystemClock(), new_metrics(service))
-    book.attended = attended
+    if attended:
+        book.attend(PURGE)
     book.listener = Recorder()
     return book
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from mesh.config import MeshSettings, load
+from mesh.config import Addresses, MeshSettings, load
 from mesh.errors import ConfigError
 from tests.unit.serving import CANARY
 
@@ -108,3 +108,29 @@ def test_a_dotenv_file_is_not_read(environment: pytest.MonkeyPatch, tmp_path: Pa
     environment.chdir(tmp_path)
     (tmp_path / ".env").write_text("MAYFLY_INGEST_SIZE=9\n")
     assert load(Settings, "ingest").ingest_size == 5
+
+
+class Attending(MeshSettings):
+    registry_target: Addresses
+
+
+@pytest.mark.parametrize(
+    ("value", "addresses"),
+    [
+        ("purge:9000", ("purge:9000",)),
+        ("purge-0:9000,purge-1:9000", ("purge-0:9000", "purge-1:9000")),
+        (" [::1]:1 , b:2 ", ("[::1]:1", "b:2")),
+    ],
+)
+def test_several_addresses(environment: pytest.MonkeyPatch, value: str, addresses: tuple[str, ...]) -> None:
+    environment.setenv("MAYFLY_REGISTRY_TARGET", value)
+    assert load(Attending, "purge").registry_target == addresses
+
+
+@pytest.mark.parametrize(
+    "value", ["", ",", "a:1,", "a:1,,b:2", "a:1,a:1", "a", "a:1;b:2", ",".join(f"a:{n}" for n in range(17))]
+)
+def test_addresses_that_are_none(environment: pytest.MonkeyPatch, value: str) -> None:
+    environment.setenv("MAYFLY_REGISTRY_TARGET", value)
+    with pytest.raises(ConfigError, match=r"^MAYFLY_REGISTRY_TARGET: must be "):
+        load(Attending, "purge")

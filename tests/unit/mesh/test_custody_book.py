@@ -9,7 +9,7 @@ import pytest
 
 from mesh.custody.book import MAX_LEASE_SECONDS, Custody, CustodyBook, LeaseRef
 from mesh.errors import Cancelled, Internal, Invalid, MeshError, NotFound, Overdue, Unavailable
-from tests.unit.serving import FakeClock, Recorder, new_book, new_lease, sample
+from tests.unit.serving import PURGE, FakeClock, Recorder, new_book, new_lease, sample
 
 
 class World:
@@ -106,7 +106,7 @@ async def test_a_photo_serves_one_request(world: World) -> None:
 
 
 async def test_nothing_is_taken_while_nobody_listens(world: World) -> None:
-    world.book.attended = False
+    world.book.leave(PURGE)
     with pytest.raises(Unavailable) as refusal:
         world.hold()
     assert refusal.value.retry_after
@@ -115,10 +115,65 @@ async def test_nothing_is_taken_while_nobody_listens(world: World) -> None:
 
 async def test_what_is_held_stays_when_nobody_listens_any_more(world: World) -> None:
     custody = world.hold()
-    world.book.attended = False
+    world.book.leave(PURGE)
     assert world.dropped == []
     custody.release()
     assert world.events == ["held", "released"]
+
+
+async def test_a_photo_is_taken_only_while_its_own_replica_listens(world: World) -> None:
+    world.book.leave(PURGE)
+    world.book.attend("a:1", "purge-0")
+    world.book.attend("b:1", "purge-1")
+    home = dataclasses.replace(world.lease(), registry="purge-1")
+    world.hold(home).release()
+    world.book.leave("b:1")
+    with pytest.raises(Unavailable) as refusal:
+        world.hold(home)
+    assert refusal.value.reason == "REGISTRY_UNAVAILABLE"
+    world.hold(dataclasses.replace(home, registry="purge-0")).release()
+    world.hold(dataclasses.replace(home, registry="")).release()
+    world.book.leave("a:1")
+    world.book.leave("never there:1")
+    with pytest.raises(Unavailable):
+        world.hold(dataclasses.replace(home, registry=""))
+    world.book.attend("b:1", "")  # a replica that doesn't say its name: it is the only one
+    world.hold(home).release()
+
+
+class JumpingClock(FakeClock):
+    """Its wall clock can be set; the monotonic one goes on."""
+
+    jumped = 0.0
+
+    def wall(self) -> float:
+        return super().wall() + self.jumped
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+async def test_a_wall_clock_that_is_set_changes_nothing_of_what_is_held(jump: float) -> None:
+    clock = JumpingClock()
+    book = new_book(clock=clock)
+    dropped = asyncio.Event()
+    custody = book.hold(new_lease(0.05, clock), lambda _: dropped.set())
+    clock.jumped = jump
+    assert sample(book.metrics, "mayfly_custody_overdue_photos", service="ingest") == 0
+    async with asyncio.timeout(5):
+        await dropped.wait()
+    clock.advance(0.1)
+    assert sample(book.metrics, "mayfly_custody_overdue_photos", service="ingest") == 1
+    custody.release()
+
+
+async def test_a_wall_clock_that_was_set_back_lengthens_no_custody_beyond_the_ceiling() -> None:
+    clock = JumpingClock()
+    book = new_book(clock=clock)
+    lease = new_lease(60.0, clock)
+    clock.jumped = -86_400.0
+    custody = book.hold(lease, lambda _: None)
+    assert custody._timer.when() - asyncio.get_running_loop().time() <= MAX_LEASE_SECONDS
+    assert custody.ends - clock.monotonic() == MAX_LEASE_SECONDS
+    custody.release()
 
 
 @pytest.mark.parametrize("seconds", [0.0, -0.001, -1e9])
@@ -238,7 +293,7 @@ async def test_all_at_once(world: World) -> None:
 
 async def test_a_book_without_a_listener() -> None:
     book = CustodyBook("ingest", FakeClock(), new_book().metrics)
-    book.attended = True
+    book.attend(PURGE)
     lease = new_lease(clock=book.clock)
     custody = book.hold(lease, lambda _: None)
     book.revoke(lease)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from mesh.custody.book import LeaseRef
-from mesh.custody.metadata import EXPIRE_TIME, HOLDER, PHOTO_ID, from_metadata, holder_of, to_metadata
+from mesh.custody.metadata import EXPIRE_TIME, HOLDER, PHOTO_ID, REGISTRY, from_metadata, holder_of, to_metadata
 from mesh.errors import Invalid
 
 ID = "0123456789abcdef0123456789abcdef"
 
 
-def test_there_and_back() -> None:
-    lease = LeaseRef(ID, 1_750_000_000.123)
+@pytest.mark.parametrize("registry", ["", "purge-0", "a", "eu-west.purge-12", "x" * 63])
+def test_there_and_back(registry: str) -> None:
+    lease = LeaseRef(ID, 1_750_000_000.123, registry)
     assert from_metadata([("x", "y"), *to_metadata(lease), ("z-bin", b"\0")]) == lease
 
 
@@ -38,6 +39,12 @@ def test_there_and_back() -> None:
         [(PHOTO_ID, ID[:-2] + "٣٣"), (EXPIRE_TIME, "1")],
         [(PHOTO_ID, "../" + ID[:-3]), (EXPIRE_TIME, "1")],
         [(PHOTO_ID, ID.encode()), (EXPIRE_TIME, "1")],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, "1"), (REGISTRY, "Purge-0")],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, "1"), (REGISTRY, "-purge")],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, "1"), (REGISTRY, "purge 0")],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, "1"), (REGISTRY, "purge/0")],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, "1"), (REGISTRY, "purge-0\n")],
+        [(PHOTO_ID, ID), (EXPIRE_TIME, "1"), (REGISTRY, "x" * 64)],
     ],
 )
 def test_refused(metadata: list[tuple[str, str | bytes]] | None) -> None:

@@ -12,12 +12,14 @@ import pytest
 
 from mayfly.purge.v1 import custody_pb2 as pb
 from mayfly.purge.v1 import custody_pb2_grpc
+from mesh.custody.attendance import Attendance
 from mesh.custody.book import CustodyBook, LeaseRef
 from mesh.custody.guard import in_custody
+from mesh.custody.outbox import Batch
 from mesh.custody.stream import CustodyStream
 from mesh.errors import Cancelled, Unavailable
 from mesh.testing.wait import eventually
-from tests.unit.serving import HastyClock, calling, new_lease, new_metrics, no_tasks_beside, sample, served
+from tests.unit.serving import PURGE, HastyClock, calling, new_lease, new_metrics, no_tasks_beside, sample, served
 
 HELD, RELEASED, CONFIRMED = (
     pb.CUSTODY_CHANGE_HELD,
@@ -30,7 +32,8 @@ ALLOWED = {"/mayfly.purge.v1.CustodyService/Attend": frozenset({"ingest"})}
 class Purge(custody_pb2_grpc.CustodyServiceServicer):
     """Hears reports; what it answers, and when it breaks, a test says."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self.hellos: list[pb.HolderHello] = []
         self.batches: list[pb.CustodyBatch] = []
         self.welcome, self.acknowledging = asyncio.Event(), asyncio.Event()
@@ -64,7 +67,7 @@ class Purge(custody_pb2_grpc.CustodyServiceServicer):
         for command in self.before_welcome:
             await context.write(command)
         await self.welcome.wait()
-        await context.write(self._acknowledge(self.known))
+        await context.write(self._acknowledge(self.known, self.name))
         pumps = {asyncio.create_task(self._hear(context)), asyncio.create_task(self._tell(context))}
         breaking = asyncio.create_task(self._break.wait())
         try:
@@ -90,8 +93,8 @@ class Purge(custody_pb2_grpc.CustodyServiceServicer):
             await context.write(command)
 
     @staticmethod
-    def _acknowledge(sequence: int) -> pb.CustodyCommand:
-        return pb.CustodyCommand(acknowledgement=pb.Acknowledgement(sequence=sequence))
+    def _acknowledge(sequence: int, registry: str = "") -> pb.CustodyCommand:
+        return pb.CustodyCommand(acknowledgement=pb.Acknowledgement(sequence=sequence, registry=registry))
 
 
 class World:
@@ -101,7 +104,13 @@ class World:
         self.purge = Purge()
         self.book = CustodyBook("ingest", HastyClock(), new_metrics())
         self.stack = AsyncExitStack()
-        self.stream: CustodyStream
+        self.attendance: Attendance
+
+    @property
+    def stream(self) -> CustodyStream:
+        """The only one."""
+        (stream,) = self.attendance.streams
+        return stream
 
     async def start(self) -> None:
         def register(server: grpc.aio.Server) -> None:
@@ -109,17 +118,17 @@ class World:
 
         address = await self.stack.enter_async_context(served(register, service="purge", allowed=ALLOWED))
         channel = await self.stack.enter_async_context(calling(address, "purge", caller="ingest"))
-        self.stream = CustodyStream(
+        self.attendance = Attendance(
             self.book,
-            channel,
+            {PURGE: channel},
             instance="ingest-0",
             lockdown_controls=["no_core_dumps"],
             processors=["null (embedded)"],
         )
-        await self.stream.start()
+        await self.attendance.start()
 
     async def attended(self) -> None:
-        await eventually(lambda: self.book.attended)
+        await eventually(self.book.is_attended)
 
     def hold(self) -> Any:
         return self.book.hold(new_lease(), lambda _: None)
@@ -129,7 +138,7 @@ class World:
 
     @property
     def up(self) -> float:
-        return sample(self.book.metrics, "mayfly_custody_stream_up", service="ingest")
+        return sample(self.book.metrics, "mayfly_custody_stream_up", service="ingest", registry=PURGE)
 
 
 @pytest.fixture
@@ -139,7 +148,7 @@ async def world() -> AsyncIterator[World]:
     await world.start()
     yield world
     world.purge.acknowledging.set()
-    await world.stream.stop()
+    await world.attendance.stop()
     await world.stack.aclose()
     await no_tasks_beside(before)
 
@@ -151,7 +160,7 @@ async def test_not_attended_until_the_hello_is_acknowledged() -> None:
     await world.start()
     await eventually(lambda: world.purge.hellos)
     await eventually(lambda: world.book._revoked)  # something came down, but no acknowledgement
-    assert not world.book.attended
+    assert not world.book.is_attended()
     assert world.up == 0
     with pytest.raises(Unavailable):
         world.hold()
@@ -159,7 +168,7 @@ async def test_not_attended_until_the_hello_is_acknowledged() -> None:
     await world.attended()
     assert world.up == 1
     world.hold().release()
-    await world.stream.stop()
+    await world.attendance.stop()
     await world.stack.aclose()
 
 
@@ -171,7 +180,7 @@ async def test_the_hello_says_who_speaks(world: World) -> None:
         ["no_core_dumps"],
         ["null (embedded)"],
     )
-    assert world.stream.holder == f"ingest/ingest-0/{hello.epoch}"
+    assert world.attendance.holder == f"ingest/ingest-0/{hello.epoch}"
     assert len(bytes.fromhex(hello.epoch)) == 8
     assert not hello.held_photo_ids
 
@@ -255,7 +264,7 @@ async def test_reports_while_the_stream_is_down_are_kept(world: World) -> None:
     await eventually(lambda: world.purge.batches)
     world.purge.welcome.clear()
     world.purge.break_now()
-    await eventually(lambda: not world.book.attended)
+    await eventually(lambda: not world.book.is_attended())
     assert world.up == 0
     with pytest.raises(Unavailable):
         world.hold()
@@ -268,13 +277,14 @@ async def test_reports_while_the_stream_is_down_are_kept(world: World) -> None:
 async def test_a_sender_that_fails_brings_the_stream_down_and_it_comes_back(world: World) -> None:
     """A bug in the sender must not leave a process attended that reports nothing."""
     await world.attended()
-    broken = world.stream._next_batch
+    outbox = world.stream._outbox
+    broken = outbox.next_batch
 
-    def fail() -> pb.CustodyBatch:
-        world.stream._next_batch = broken  # type: ignore[method-assign] # once
+    def fail() -> Batch:
+        outbox.next_batch = broken  # type: ignore[method-assign] # once
         raise RuntimeError("a bug")
 
-    world.stream._next_batch = fail  # type: ignore[method-assign]
+    outbox.next_batch = fail  # type: ignore[method-assign]
     custody = world.hold()
     await eventually(lambda: len(world.purge.hellos) == 2)
     await world.attended()
@@ -311,7 +321,7 @@ async def test_a_stop_flushes_what_is_not_yet_acknowledged(world: World) -> None
     world.purge.acknowledging.clear()
     custody = world.hold()
     custody.release()
-    stopping = asyncio.create_task(world.stream.stop())
+    stopping = asyncio.create_task(world.attendance.stop())
     await eventually(lambda: world.purge.changes_of(custody.lease.photo_id) == [HELD, RELEASED])
     assert not stopping.done()
     world.purge.acknowledging.set()
@@ -323,7 +333,7 @@ async def test_a_stop_waits_for_what_is_still_held(world: World) -> None:
     await world.attended()
     custody = world.hold()
     await eventually(lambda: world.purge.changes_of(custody.lease.photo_id) == [HELD])
-    stopping = asyncio.create_task(world.stream.stop())
+    stopping = asyncio.create_task(world.attendance.stop())
     for _ in range(20):
         await asyncio.sleep(0)
     assert not stopping.done()
@@ -336,12 +346,12 @@ async def test_a_stop_without_purge_returns_at_once() -> None:
     world = World()
     world.purge.welcome.clear()
     await world.start()
-    world.book.attended = True
+    world.book.attend(PURGE)
     custody = world.hold()
-    world.book.attended = False
+    world.book.leave(PURGE)
     custody.release()
     async with asyncio.timeout(1):
-        await world.stream.stop()
+        await world.attendance.stop()
     assert world.stream._task is not None
     assert world.stream._task.done()
     await world.stack.aclose()
@@ -356,13 +366,13 @@ async def test_a_caller_that_is_not_listed_is_never_attended() -> None:
 
     address = await stack.enter_async_context(served(register, service="purge", allowed={}))
     channel = await stack.enter_async_context(calling(address, "purge", caller="ingest"))
-    stream = CustodyStream(world.book, channel, instance="ingest-0", lockdown_controls=[])
+    stream = Attendance(world.book, {address: channel}, instance="ingest-0", lockdown_controls=[])
     call = custody_pb2_grpc.CustodyServiceStub(channel).Attend()
     assert await call.code() is grpc.StatusCode.PERMISSION_DENIED
     await stream.start()
     for _ in range(50):
         await asyncio.sleep(0)
-    assert not world.book.attended
+    assert not world.book.is_attended()
     assert world.purge.hellos == []
     await stream.stop()
     await stack.aclose()

@@ -23,7 +23,6 @@ def test_everything_is_there_before_the_first_photo() -> None:
         'mayfly_custody_bytes{service="ingest"} 0.0',
         'mayfly_custody_oldest_seconds{service="ingest"} 0.0',
         'mayfly_custody_overdue_photos{service="ingest"} 0.0',
-        'mayfly_custody_stream_up{service="ingest"} 0.0',
         "process_resident_memory_bytes",
     ):
         assert name in text

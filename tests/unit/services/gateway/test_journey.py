@@ -20,7 +20,7 @@ from mesh.testing.wait import eventually
 from tests.photos import jpeg
 from tests.unit.services.gateway.world import BUNDLE, REQUEST_ID, Phone, World, running
 from tests.unit.services.servicing import chunk, large_jpeg, seal, upload
-from tests.unit.serving import sample
+from tests.unit.serving import PURGE, sample
 
 PHOTO = jpeg(640, 480, quality=95)
 UPLOAD = upload(PHOTO, 16 << 10)
@@ -128,7 +128,7 @@ async def test_registry_away(world: World) -> None:
     with pytest.raises(Unavailable) as refusal:
         await world.phone().start()
     assert refusal.value.reason == "REGISTRY_UNSAFE"
-    world.books["gateway"].attended = False
+    world.books["gateway"].leave(PURGE)
     with pytest.raises(Unavailable) as refusal:
         await world.phone().start()
     assert refusal.value.reason == "REGISTRY_UNAVAILABLE"

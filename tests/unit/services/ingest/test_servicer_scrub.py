@@ -27,7 +27,7 @@ from services.ingest.servicer import IngestServicer
 from services.ingest.wiring import ALLOWED
 from tests.photos import CANARY, jpeg, jpeg_metadata, png, webp, with_segments
 from tests.unit.services.servicing import HOLDER, Trip, chunk, gone, large_jpeg, recorder, seal, upload
-from tests.unit.serving import calling, error_of, identity, new_book, new_lease, no_tasks_beside, sample, served
+from tests.unit.serving import PURGE, calling, error_of, identity, new_book, new_lease, no_tasks_beside, sample, served
 
 METHOD = "/mayfly.ingest.v1.IngestService/Scrub"
 
@@ -237,7 +237,7 @@ async def test_too_large_is_refused_in_the_midst() -> None:
 
 
 async def test_nobody_listens(world: World) -> None:
-    world.book.attended = False
+    world.book.leave(PURGE)
     error = await world.trip().refusal()
     assert (type(error), error.reason) == (Unavailable, "REGISTRY_UNAVAILABLE")
     assert error.retry_after

@@ -34,6 +34,7 @@ from tests.photos import jpeg
 from tests.unit.services.servicing import HOLDER, Trip, chunk, gone, recorder, seal
 from tests.unit.serving import (
     CANARY,
+    PURGE,
     calling,
     identity,
     new_book,
@@ -375,7 +376,7 @@ async def test_bad_options_take_no_custody(quick: World, metadata: list[tuple[st
 async def test_no_lease_and_nobody_who_listens(quick: World) -> None:
     assert (await quick.refusal(lease=None)).reason == "LEASE_MISSING"
     assert type(await quick.refusal(lease=new_lease(-1))) is Overdue
-    quick.book.attended = False
+    quick.book.leave(PURGE)
     assert type(await quick.refusal()) is Unavailable
     assert recorder(quick.book).events == []
 
