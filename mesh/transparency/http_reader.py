@@ -62,7 +62,7 @@ class HttpReader:
         limit = MAX_NOTE if match[1] else WIDTH * (MAX_ENTRY + 2 if match[2] else HASH_SIZE)
         for attempt in range(self._attempts):
             if attempt:
-                self._sleep(0.2 * 4 ** (attempt - 1))
+                self._sleep(0.2 * 2 ** (attempt - 1))
             try:
                 status, body = self._get(path, limit)
             except (OSError, http.client.HTTPException):
@@ -92,6 +92,7 @@ class HttpReader:
                 raise TimeoutError
         if response.length:
             raise http.client.IncompleteRead(b"")
+        response.close()  # read1 leaves that to us, and without it the connection could not be used again
         return response.status, b"".join(pieces)
 
     def _connection(self) -> http.client.HTTPConnection:
