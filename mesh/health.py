@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -18,6 +18,8 @@ class Health:
 
     def __init__(self) -> None:
         self.checks: dict[str, Callable[[], bool]] = {}
+        self.pages: dict[str, Callable[[], Mapping[str, object]]] = {}
+        """What /readyz says beside the names of failing checks: for people, as JSON."""
         self.servicer = aio.HealthServicer()
         self._draining = False
         self._task: asyncio.Task[None] | None = None

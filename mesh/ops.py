@@ -93,7 +93,8 @@ class OpsServer:
             return _text(start, "200 OK", "ok\n")
         if path == "/readyz":
             failing = self._health.failing()
-            return _json(start, "503 Service Unavailable" if failing else "200 OK", {"failing": failing})
+            pages = {name: page() for name, page in self._health.pages.items()}
+            return _json(start, "503 Service Unavailable" if failing else "200 OK", {"failing": failing} | pages)
         for prefix, app in self._mounts.items():
             if path.startswith(prefix):
                 return app(environ, start)

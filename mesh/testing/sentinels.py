@@ -71,6 +71,8 @@ class Sentinels:
             self._wait(self._replicated, "the replica did not synchronize")
             self._start_sentinels()
             self._wait(self._formed, "the sentinels did not form")
+            for port in self.ports:
+                self._ask(port, "SENTINEL", "DEBUG", "INFO-PERIOD", "300", "PUBLISH-PERIOD", "300")
         except BaseException:
             self.__exit__(None, None, None)
             raise

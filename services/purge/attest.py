@@ -1,64 +1,60 @@
 """Attestation: whether the registry's Redis may be used now. No lease is granted before the first look, nor while
-any violation stands."""
+any violation stands, nor between a loss of what Redis held and the reconciliation of purge's leases with it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from mesh.clock import Clock
 from mesh.errors import Unavailable
-from mesh.log import get_logger
+from mesh.log import error_at, get_logger
 from mesh.tasks import Tasks
 from services.purge import keys
-from services.purge.facts import FACTS, Server, unseen, violations
-from services.purge.link import Link
-from services.purge.refusal import BARRED
+from services.purge.address import Host, is_loopback
+from services.purge.facts import FACTS, UNSEEN, Findings, Replica, Seen, judge_primary, judge_replica
+from services.purge.keyspace import Scan, ceilings
+from services.purge.link import Ask, Link
+from services.purge.look import Primary, at_primary, at_replica
+from services.purge.topology import Server
 
 EVERY = 1.0  # seconds between looks; what is turned on at run time is noticed within two
-_PAGE = 500  # keys a look
-_SETTINGS = ("save", "appendonly", "maxmemory-policy")
-_SECTIONS = ("server", "memory", "persistence", "keyspace")
+_CHANGED = "its Redis was flushed, restarted or failed over; its leases are being reconciled"
+_KEYSPACE = {
+    "unknown_keys": "{} keys are not Mayfly's; give it a Redis of its own",
+    "keys_without_ttl": "{} keys have no TTL; find who writes them",
+    "long_ttl": "{} keys outlive what they are for: their TTL is beyond their kind's; find who writes them",
+    "parked_plaintext": "{} parked values are not ciphertext; find who writes them",
+}
 _log = get_logger()
-
-
-@dataclass(slots=True)
-class _Scan:
-    """One pass over all keys, a page at a look. cursor 0: the next page begins a new pass."""
-
-    cursor: int = 0
-    unknown: int = 0
-    endless: int = 0
-    last: tuple[int, int] = field(default=(0, 0))
-
-    def add(self, cursor: int, unknown: int, endless: int) -> None:
-        self.unknown, self.endless, self.cursor = self.unknown + unknown, self.endless + endless, cursor
-        if cursor == 0:
-            self.last, self.unknown, self.endless = (self.unknown, self.endless), 0, 0
-
-    def standing(self) -> tuple[int, int]:
-        """Keys of unknown shape and keys without TTL, by the pass under way or by the last whole one."""
-        return max(self.unknown, self.last[0]), max(self.endless, self.last[1])
 
 
 class Attestation:
     """A component. ``violations``: fact → sentence; ``unseen``: facts that this server does not show.
 
     quarantine: seconds for which a snapshot that was written counts as a violation: until every lease that it may
-    contain has ended.
+    contain has ended. It is the longest lease, too.
     """
 
     def __init__(self, link: Link, clock: Clock, quarantine: float) -> None:
         self._link = link
         self._clock = clock
         self._quarantine = quarantine
+        self._ceilings = ceilings(quarantine)
         self._tasks = Tasks()
-        self._scan = _Scan()
-        self._saved: tuple[str, tuple[int, int]] | None = None
+        self._scans: dict[str, Scan] = {}
+        self._saved: dict[str, tuple[int, int]] = {}
         self._snapshot_until = float("-inf")
+        self._marks: Mapping[str, bytes] | None = None
+        self._missed = False
+        self.on_changed: list[Callable[[], Awaitable[None]]] = []
+        """Awaited, in order, after what Redis held may be gone and before it counts as safe again. What is raised is
+        logged, and all of them are called again a look later."""
         self.violations: dict[str, str] = {"unattested": "its Redis has not been attested yet; try again"}
         self.unseen: tuple[str, ...] = ()
+        self.changes = 0
         self.keys = 0
         self.keys_without_ttl = 0
 
@@ -74,6 +70,10 @@ class Attestation:
             sentences = "; ".join(self.violations.values())
             raise Unavailable("REGISTRY_UNSAFE", f"The registry must not be used: {sentences}.", retry_after=EVERY)
 
+    def page(self) -> dict[str, object]:
+        """For people: why it isn't safe, and what could not be seen."""
+        return {"violations": dict(self.violations), "unseen": list(self.unseen)}
+
     async def start(self) -> None:
         await self._look_safely()
         self._tasks.spawn(self._keep_looking())
@@ -83,13 +83,19 @@ class Attestation:
 
     async def look(self) -> None:
         """Attests once. Raises Unavailable."""
-        server = await self._link.run(_server)
-        self._scan.add(*await self._link.run(self._page))
-        found = violations(server) | dict(self._snapshot(server)) | dict(self._keys(server))
-        self.unseen = unseen(server)
-        for fact in found.keys() - self.violations.keys():
-            _log.error("registry_violation", fact=fact)
-        self.violations = {fact: found[fact] for fact in FACTS if fact in found}
+        primaries = await self._link.primaries()
+        shards = self._shards()
+        looks = [self._look_at(server, ask, shards.get(server.name)) for server, ask in primaries]
+        seen = await _all(looks)
+        found = _together([judged for _, judged in seen])
+        found.violations |= dict(self._keyspace([primary.seen for primary, _ in seen], {s.name for s, _ in primaries}))
+        self.unseen = tuple(fact for fact in UNSEEN if fact in found.unseen)
+        if "role" in found.violations:
+            self._link.suspect()
+        marks = {server.name: primary.mark for (server, _), (primary, _) in zip(primaries, seen, strict=True)}
+        if not await self._is_reconciled(marks, found):
+            found.violations["changed"] = _CHANGED
+        self._publish(found)
 
     async def _keep_looking(self) -> None:
         while True:
@@ -101,44 +107,93 @@ class Attestation:
             await self.look()
         except Unavailable:
             # What can't be seen may have changed: whoever restarts it may have turned anything on.
+            self._missed = True
             self.violations = {"unattested": "its Redis could not be attested; try again"}
 
-    def _snapshot(self, server: Server) -> Iterator[tuple[str, str]]:
+    async def _look_at(self, server: Server, ask: Ask, shard: int | None) -> tuple[Primary, Findings]:
+        primary = await at_primary(ask, shard)
+        found = judge_primary(primary.seen)
+        self._note_saves(primary.seen)
+        if not server.private:
+            found.violations["transport"] = "the connection is neither TLS, nor a socket, nor loopback: use rediss://"
+        replicas = [self._look_at_replica(replica) for replica in primary.seen.replicas()]
+        scan = self._scans.setdefault(server.name, Scan())
+        *judged, _ = await _all([*replicas, scan.page(ask, self._ceilings)])
+        found.unseen |= scan.unseen
+        return primary, _together([found, *[j for j in judged if isinstance(j, Findings)]])
+
+    async def _look_at_replica(self, replica: Replica) -> Findings:
+        try:
+            seen = await at_replica(self._link.replica(Host(replica.host, replica.port)))
+        except Unavailable:
+            return Findings(unseen={"replicas"})
+        self._note_saves(seen)
+        return judge_replica(seen, is_loopback(replica.host))
+
+    def _shards(self) -> dict[str, int]:
+        """The first shard of each server: its marker stands for all that the server has."""
+        shards: dict[str, int] = {}
+        for shard in range(keys.SHARDS):
+            shards.setdefault(self._link.owner_of(keys.marker(shard)), shard)
+        return shards
+
+    def _note_saves(self, seen: Seen) -> None:
         """A save since the first look at this server: what was in it is on a disk now."""
-        now = self._clock.monotonic()
-        known, self._saved = self._saved, (server.run_id, server.saves)
-        if known is not None and known[0] == server.run_id and known[1] != server.saves:
-            self._snapshot_until = now + self._quarantine
-        if now < self._snapshot_until:
-            left = round(self._snapshot_until - now)
-            yield "snapshot", f"a snapshot was written: INFO 'rdb_last_save_time' moved; delete it, and wait {left} s"
+        known = self._saved.get(seen.run_id)
+        self._saved[seen.run_id] = seen.saves
+        if known is not None and known != seen.saves:
+            self._snapshot_until = self._clock.monotonic() + self._quarantine
 
-    def _keys(self, server: Server) -> Iterator[tuple[str, str]]:
-        unknown, endless = self._scan.standing()
-        self.keys, self.keys_without_ttl = server.keys, max(server.keys - server.keys_with_ttl, endless)
-        if unknown:
-            yield "unknown_keys", f"{unknown} keys are not Mayfly's; give it a Redis of its own"
-        if endless:
-            yield "keys_without_ttl", f"{self.keys_without_ttl} keys have no TTL; find who writes them"
+    def _keyspace(self, servers: list[Seen], names: set[str]) -> dict[str, str]:
+        self._scans = {name: scan for name, scan in self._scans.items() if name in names}
+        standing: Counter[str] = Counter()
+        for scan in self._scans.values():
+            standing += scan.standing()
+        self.keys = sum(seen.keys[0] for seen in servers)
+        without = sum(seen.keys[0] - seen.keys[1] for seen in servers)
+        self.keys_without_ttl = standing["keys_without_ttl"] = max(without, standing["keys_without_ttl"])
+        found = {fact: sentence.format(standing[fact]) for fact, sentence in _KEYSPACE.items() if standing[fact]}
+        left = self._snapshot_until - self._clock.monotonic()
+        if left > 0:
+            found["snapshot"] = (
+                f"a snapshot was written: INFO 'rdb_last_save_time' moved; delete it, and wait {round(left)} s"
+            )
+        return found
 
-    async def _page(self, redis: Any) -> tuple[int, int, int]:
-        cursor, names = await redis.scan(self._scan.cursor, count=_PAGE)
-        ours = [name for name in names if keys.is_ours(name)]
-        async with redis.pipeline(transaction=False) as pipe:
-            for name in ours:
-                pipe.pttl(name)
-            ttls = await pipe.execute() if ours else []
-        return int(cursor), len(names) - len(ours), ttls.count(-1)
+    async def _is_reconciled(self, marks: Mapping[str, bytes], found: Findings) -> bool:
+        """Whether nothing was lost since the last look, or everybody who must know has dealt with it."""
+        known, first = self._marks, self._marks is None and not self._missed
+        if not first and marks != known:
+            self.changes += 1
+            self._publish(Findings(found.violations | {"changed": _CHANGED}))
+            try:
+                for reconcile in self.on_changed:
+                    await reconcile()
+            except Exception as error:
+                _log.error("reconciliation_failed", error_type=type(error).__name__, error_at=error_at(error))
+                return False
+        self._marks = marks
+        return True
+
+    def _publish(self, found: Findings) -> None:
+        for fact in found.violations.keys() - self.violations.keys():
+            _log.error("registry_violation", fact=fact)
+        self.violations = {fact: found.violations[fact] for fact in FACTS if fact in found.violations}
 
 
-async def _server(redis: Any) -> Server:
-    config: dict[str, str] | None
-    try:
-        config = await redis.config_get(*_SETTINGS)
-    except BARRED:
-        config = None  # managed servers bar it
-    info: dict[str, Any] = {}
-    for section in _SECTIONS:
-        info |= await redis.info(section)
-    spaces = [value for name, value in info.items() if name.startswith("db") and isinstance(value, dict)]
-    return Server(config, info, sum(s["keys"] for s in spaces), sum(s["expires"] for s in spaces))
+async def _all(looks: Sequence[Awaitable[Any]]) -> list[Any]:
+    """All results, or the first error once all are over: none is left behind, none is cancelled."""
+    results = await asyncio.gather(*looks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+def _together(several: list[Findings]) -> Findings:
+    """The first sentence of each fact; how many servers it is true of is for the log of each."""
+    whole = Findings()
+    for found in several:
+        whole.violations = found.violations | whole.violations
+        whole.unseen |= found.unseen
+    return whole

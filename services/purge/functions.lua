@@ -262,6 +262,15 @@ local function resign(keys, args)
   return 'OK'
 end
 
+-- KEYS parked. ARGV which segment, bytes. Returns {segments, size of that one, its first bytes}: attestation looks at
+-- no more of a picture than that, ciphertext though it is.
+local function sample(keys, args)
+  local number = redis.call('LLEN', keys[1])
+  if number == 0 then return { 0, 0, '' } end
+  local segment = redis.call('LINDEX', keys[1], tonumber(args[1]) % number)
+  return { number, #segment, string.sub(segment, 1, tonumber(args[2])) }
+end
+
 local ENDING = { 'allow-oom' }
 redis.register_function('mayfly_2_grant', grant)
 redis.register_function { function_name = 'mayfly_2_custody', callback = custody, flags = ENDING }
@@ -280,3 +289,4 @@ redis.register_function('mayfly_2_count', count)
 redis.register_function { function_name = 'mayfly_2_beat', callback = beat, flags = ENDING }
 redis.register_function { function_name = 'mayfly_2_campaign', callback = campaign, flags = ENDING }
 redis.register_function { function_name = 'mayfly_2_resign', callback = resign, flags = ENDING }
+redis.register_function { function_name = 'mayfly_2_sample', callback = sample, flags = { 'no-writes', 'allow-oom' } }

@@ -18,14 +18,16 @@ from redis.exceptions import AskError, MovedError, RedisError, ResponseError, Tr
 from mesh.errors import Unavailable
 from mesh.tasks import Tasks
 from services.purge import functions
-from services.purge.address import RedisAddress
+from services.purge.address import Host, RedisAddress
 from services.purge.batching import Lane
 from services.purge.refusal import is_answer, refusal
-from services.purge.topology import MAX_CONNECTIONS, Server, Topology, topology_of
+from services.purge.topology import MAX_CONNECTIONS, Replicas, Server, Topology, topology_of
 from services.purge.wire import TIMEOUT, Word, pack
 
 # The client's own types say "bytes or str" throughout; here it is always bytes.
 Operation = Callable[[Any], Awaitable[Any]]
+Ask = Callable[[Sequence[bytes]], Awaitable[list[Any]]]
+"""Sends packed commands: one reply for each, an exception where there is none."""
 Call = tuple[str, Sequence[str], Sequence[Word]]
 """A function's name, its keys (of one shard), its arguments."""
 _OPERATIONS = MAX_CONNECTIONS - 8  # at once; the rest of the connections is for batches
@@ -40,6 +42,7 @@ class Link:
     def __init__(self, address: RedisAddress) -> None:
         self.address = address
         self._topology: Topology = topology_of(address)
+        self._replicas = Replicas(address)
         self._lanes: dict[str, tuple[Server, Lane]] = {}
         self._tasks = Tasks()
         self._places = asyncio.Semaphore(_OPERATIONS)
@@ -92,8 +95,11 @@ class Link:
         self.up = True
         return replies
 
-    async def primaries(self) -> list[tuple[Server, Lane]]:
-        """Every server that has keys of ours, and the way to it. Raises Unavailable."""
+    async def primaries(self) -> list[tuple[Server, Ask]]:
+        """Every server that has keys of ours, and what sends commands to it. Raises Unavailable."""
+        return [(server, self._asker(lane)) for server, lane in await self._lanes_of_all()]
+
+    async def _lanes_of_all(self) -> list[tuple[Server, Lane]]:
         try:
             if not self._ready:
                 await self._find()
@@ -102,9 +108,22 @@ class Link:
             self._judge([error])
             raise refusal(error) from error
 
+    def owner_of(self, key: str) -> str:
+        """The name of the server that has the key. Raises Unavailable while nobody does."""
+        try:
+            return self._topology.server_of(key).name
+        except RedisError as error:
+            self._judge([error])
+            raise refusal(error) from error
+
+    def replica(self, host: Host) -> Ask:
+        """What sends commands to a replica."""
+        exchange = self._replicas.exchange(host)
+        return lambda packed: asyncio.shield(self._tasks.spawn(exchange(packed)))
+
     async def load_library(self) -> None:
         """Makes the library of every primary ours, unless it is already. Raises Unavailable."""
-        for server, lane in await self.primaries():
+        for server, lane in await self._lanes_of_all():
             listed = (await lane.send([pack("FUNCTION", "LIST", "LIBRARYNAME", functions.LIBRARY, "WITHCODE")]))[0]
             if isinstance(listed, Exception):
                 self._judge([listed])
@@ -122,6 +141,7 @@ class Link:
         await self._tasks.wait(2 * TIMEOUT)
         for _, lane in self._lanes.values():
             await lane.idle(2 * TIMEOUT)
+        await self._replicas.close()
         await self._topology.close()
 
     async def _find(self) -> None:
@@ -197,6 +217,14 @@ class Link:
         if task is None or task.done():
             task = self._under_way[name] = self._tasks.spawn(work())
         return task
+
+    def _asker(self, lane: Lane) -> Ask:
+        async def ask(packed: Sequence[bytes]) -> list[Any]:
+            replies = await lane.send(packed)
+            self._judge(replies)
+            return replies
+
+        return ask
 
     def _lane(self, server: Server) -> tuple[Server, Lane]:
         known = self._lanes.get(server.name)

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from services.purge.attest import Attestation
 from services.purge.book import Book, service_of
-from services.purge.facts import SETTINGS
+from services.purge.facts import SETTINGS, UNSEEN
 from services.purge.lease import LIVE, State
 
 SERVICES = ("gateway", "ingest", "render")
@@ -68,6 +68,10 @@ class PurgeMetrics:
         self.gauges(
             "mayfly_registry_violation", "1 while the fact breaks a rule.", "fact",
             lambda: {fact: fact in attestation.violations for fact in SETTINGS},
+        )  # fmt: skip
+        self.gauges(
+            "mayfly_registry_unseen", "1 while Redis does not show this fact.", "fact",
+            lambda: {fact: fact in attestation.unseen for fact in UNSEEN},
         )  # fmt: skip
 
 

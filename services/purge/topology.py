@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from redis.asyncio import ConnectionPool, Redis, RedisCluster, UnixDomainSocketConnection
@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import MovedError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from services.purge.address import Host, Kind, RedisAddress, Target
+from services.purge.address import Host, Kind, RedisAddress, Target, is_loopback
 from services.purge.wire import PLAIN, SENTINEL_PLAIN, TIMEOUT, FreshSentinelTls, FreshTls, converse
 
 MAX_CONNECTIONS = 32  # to each server
@@ -25,6 +25,10 @@ class Server(Protocol):
     """One primary. name: distinguishes it from the other primaries, for as long as it is one."""
 
     name: str
+
+    @property
+    def private(self) -> bool:
+        """Whether nobody can read along: TLS, a unix socket, or loopback."""
 
     async def exchange(self, packed: Sequence[bytes]) -> list[Any]:
         """One reply for each command; an exception where there is none."""
@@ -53,11 +57,18 @@ class Topology(Protocol):
 
 
 class _Pooled:
-    """One server behind a pool."""
+    """One server behind a pool. host: where it is, asked at each look; None for a socket, or while nobody knows."""
 
-    def __init__(self, name: str, pool: ConnectionPool) -> None:
-        self.name = name
+    def __init__(self, pool: ConnectionPool, tls: bool, host: Callable[[], str | None]) -> None:
+        self.name = "primary"
         self._pool = pool
+        self._tls = tls
+        self._host = host
+
+    @property
+    def private(self) -> bool:
+        host = self._host()
+        return self._tls or host is None or is_loopback(host)
 
     async def exchange(self, packed: Sequence[bytes]) -> list[Any]:
         try:
@@ -95,7 +106,8 @@ class Single(_Whole):
     def __init__(self, address: RedisAddress, target: Target) -> None:
         self._pool = _pool_to(address, target)
         self.client: Any = Redis.from_pool(self._pool)
-        self._server = _Pooled("primary", self._pool)
+        host = target.hosts[0].host if target.hosts else None
+        self._server = _Pooled(self._pool, target.tls, lambda: host)
 
     async def refresh(self) -> None:
         """A failed connection is gone already; the next one resolves the name anew."""
@@ -122,7 +134,11 @@ class Sentinels(_Whole):
             **usual,
         )
         self.client: Any = Redis.from_pool(self._pool)
-        self._server = _Pooled("primary", self._pool)
+        self._server = _Pooled(self._pool, target.tls, self._named)
+
+    def _named(self) -> str | None:
+        address: tuple[str, int] | None = self._pool.master_address
+        return address[0] if address else None
 
     async def refresh(self) -> None:
         """Drops idle connections to a primary that is none any more."""
@@ -139,9 +155,10 @@ class Sentinels(_Whole):
 class _Node:
     """One primary of a cluster."""
 
-    def __init__(self, node: ClusterNode) -> None:
+    def __init__(self, node: ClusterNode, tls: bool) -> None:
         self.name = str(node.name)
         self.node = node
+        self.private = tls or is_loopback(node.host)
 
     async def exchange(self, packed: Sequence[bytes]) -> list[Any]:
         try:
@@ -161,6 +178,7 @@ class Cluster:
     def __init__(self, address: RedisAddress, target: Target) -> None:
         options = connection_options(address, target)
         self._seeds = list(target.hosts)
+        self._tls = target.tls
         self.client: Any = RedisCluster(
             startup_nodes=[ClusterNode(host, port) for host, port in target.hosts],
             ssl=target.tls,
@@ -206,7 +224,7 @@ class Cluster:
     def _server(self, node: ClusterNode) -> _Node:
         known = self._servers.get(node.name)
         if known is None or known.node is not node:
-            known = self._servers[node.name] = _Node(node)
+            known = self._servers[node.name] = _Node(node, self._tls)
         return known
 
 
@@ -243,10 +261,24 @@ def _pool(target: Target, options: Options, host: Host, most: int) -> Connection
     return ConnectionPool(connection_class=kind, host=host.host, port=host.port, max_connections=most, **options)
 
 
-def pool_at(address: RedisAddress, host: Host, most: int) -> ConnectionPool:
-    """A pool of connections to another server of the same deployment."""
-    target = address.target()
-    return _pool(target, connection_options(address, target), host, most)
+class Replicas:
+    """Connections to servers that purge only looks at."""
+
+    def __init__(self, address: RedisAddress) -> None:
+        self._target = address.target()
+        self._options = connection_options(address, self._target)
+        self._pools: dict[Host, ConnectionPool] = {}
+
+    def exchange(self, host: Host) -> Callable[[Sequence[bytes]], Coroutine[Any, Any, list[Any]]]:
+        """One reply for each command; an exception where there is none."""
+        pool = self._pools.get(host)
+        if pool is None:
+            pool = self._pools[host] = _pool(self._target, self._options, host, 1)
+        return _Pooled(pool, self._target.tls, lambda: host.host).exchange
+
+    async def close(self) -> None:
+        for pool in self._pools.values():
+            await pool.disconnect()
 
 
 def _pool_to(address: RedisAddress, target: Target) -> ConnectionPool:

@@ -55,6 +55,7 @@ def build() -> App:
         name=settings.instance,
     )
     parts.health.checks["registry"] = lambda: core.attestation.safe
+    parts.health.pages["registry"] = core.attestation.page
     parts.ops.mount("/log/", LogFiles("/log/", log.public_directory))
     public_keys = PublicKeys("/keys/", keys.list)
     keys.serve(core.ledger, public_keys.show)

@@ -16,7 +16,7 @@ from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
 from services.purge.address import RedisAddress
 from services.purge.attest import Attestation
-from services.purge.facts import FACTS, Server, violations
+from services.purge.facts import FACTS, UNSEEN, Seen, judge_primary
 from services.purge.link import Link
 from tests.unit.services.purge.desk import desk
 from tests.unit.services.purge.world import admin_of, new_valkey
@@ -116,7 +116,7 @@ async def test_strangers_and_keys_without_ttl(attestation: Attestation, own_valk
     admin.set("owner:" + "0" * 32, "x")
     await attestation.look()
     assert "1 keys have no TTL" in refusal(attestation)
-    assert (attestation.keys, attestation.keys_without_ttl) == (1, 1)
+    assert (attestation.keys, attestation.keys_without_ttl) == (2, 1), "with the marker"
     admin.pexpire("owner:" + "0" * 32, 60_000)
     await attestation.look()
     attestation.require_safe()
@@ -147,7 +147,7 @@ async def test_where_config_is_barred_it_says_what_it_could_not_see(own_valkey: 
     attestation = Attestation(link, SystemClock(), quarantine=300)
     await attestation.look()
     attestation.require_safe()
-    assert attestation.unseen == ("save", "appendonly")
+    assert attestation.unseen == ("save", "replication")
     admin_of(own_valkey).config_set("appendonly", "yes")
     await attestation.look()
     assert "INFO 'aof_enabled' is 1" in refusal(attestation)
@@ -166,9 +166,16 @@ async def test_a_server_that_can_not_be_seen_is_not_safe(attestation: Attestatio
 
 
 def test_every_fact_is_on_the_metrics_list() -> None:
-    worst = Server({"save": "1 1", "appendonly": "yes", "maxmemory-policy": "x"}, {"rdb_bgsave_in_progress": 1}, 2, 1)
-    assert violations(worst).keys() <= set(FACTS)
-    assert len(violations(worst)) == 5
+    config = {"save": "1 1", "appendonly": "yes", "maxmemory-policy": "x", "maxmemory": "0", "repl-diskless-sync": "no"}
+    info = {"rdb_bgsave_in_progress": "1", "db0": "keys=2,expires=1,avg_ttl=0", "role": "slave"}
+    worst = judge_primary(Seen(info, config, "default", ("SAVE",)))
+    assert worst.violations.keys() == {
+        "save", "appendonly", "snapshot", "maxmemory_policy", "maxmemory", "acl", "role", "replica_disk",
+        "keys_without_ttl",
+    }  # fmt: skip
+    assert worst.violations.keys() <= set(FACTS)
+    assert worst.unseen == {"last_save"}
+    assert judge_primary(Seen({})).unseen < set(UNSEEN)
 
 
 async def test_grants_are_refused_in_the_moment_of_the_start(own_valkey: ValkeyServer, tmp_path: Path) -> None:

@@ -328,7 +328,7 @@ async def test_an_admin_can_see_that_nothing_but_receipts_and_counters_remain(pu
     for _ in range(5):
         await purge.core.endings.revoke((await purge.grant()).photo_id, "refused")
     kinds = {key.split(b":")[0] for key in admin.scan_iter(count=1000)}
-    assert kinds == {b"receipt", b"quota", b"pseudonym-key"}
+    assert kinds == {b"receipt", b"quota", b"pseudonym-key", b"marker"}
 
 
 # --- a registry that fails ---
