@@ -8,35 +8,48 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from mesh.clock import Clock
 from services.purge.lease import Holding, Lease, State, WrongState
 from services.purge.record import Grant
-from services.purge.waiting import first_of
+from services.purge.remembered import Remembered
 
 Test = Callable[[Lease], bool]
+_FRESH = Lease()
+_NEVER: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(slots=True)
 class Entry:
-    """One open lease.
+    """One open lease. There may be a million: what most of them don't need is None, or shared.
 
     expire:    Unix seconds; ``deadline`` is the same moment on the monotonic clock.
     grant:     what was granted; None after a restart, until the registry has told.
     since:     when purge heard of each holder's custody, monotonic; not what it was told before a restart.
     parked:    bytes that are parked.
+    doubtful:  whether its end was sent to the registry, and no answer came.
+    waiters:   woken by the next change.
     """
 
     photo_id: str
     expire: float
     deadline: float
     grant: Grant | None = None
-    lease: Lease = field(default_factory=Lease)
-    since: dict[str, float] = field(default_factory=dict)
+    lease: Lease = _FRESH
+    since: Mapping[str, float] = field(default_factory=lambda: _NEVER)
     parked: int = 0
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    doubtful: bool = False
+    waiters: list[asyncio.Future[None]] | None = None
+
+    def wake(self) -> None:
+        """Lets whoever waits look again."""
+        waiters, self.waiters = self.waiters, None
+        for future in waiters or ():
+            if not future.done():
+                future.set_result(None)
 
 
 class Book:
@@ -45,7 +58,8 @@ class Book:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._open: dict[str, Entry] = {}
-        self._ended: dict[str, float] = {}
+        self._ended = Remembered(clock)
+        self._by_holder: dict[str, dict[str, Entry]] = {}
         self.states: Counter[State] = Counter()
         self.held: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
@@ -86,17 +100,9 @@ class Book:
         if lease.state is not before.state:
             self.states[before.state] -= 1
             self.states[lease.state] += 1
-        if heard:
-            entry.since |= dict.fromkeys(lease.holders - before.holders, self._clock.monotonic())
-        self._count(before, -1)
-        self._count(lease, 1)
-        for holder, custody in lease.custody.items():
-            known = before.custody.get(holder)
-            if custody.holding is Holding.LOST and (known is None or known.holding is not Holding.LOST):
-                self.lost[service_of(holder)] += 1
-        # A new event for each change: whoever waits took hold of the old one right after it had looked.
-        entry.changed.set()
-        entry.changed = asyncio.Event()
+        if lease.custody is not before.custody:
+            self._count(entry, before, lease, heard=heard)
+        entry.wake()
 
     def move(self, photo_id: str, transition: Callable[[Lease], Lease], parked: int | None = None) -> None:
         """Follows a transition that the registry has made; one that came too late for this view is left out."""
@@ -111,21 +117,35 @@ class Book:
 
     async def wait(self, entry: Entry, test: Test, deadline: float) -> bool:
         """Until the lease passes ``test`` (True) or the monotonic ``deadline`` is there (False)."""
-        while not test(entry.lease):
-            left = deadline - self._clock.monotonic()
-            if left <= 0:
-                return False
-            await first_of(entry.changed.wait(), self._clock.sleep(left))
-        return True
+        if test(entry.lease):
+            return True
+        if (left := deadline - self._clock.monotonic()) <= 0:
+            return False
+        timer = asyncio.ensure_future(self._clock.sleep(left))
+        timer.add_done_callback(lambda _: entry.wake())
+        try:
+            while not test(entry.lease):
+                if timer.done():
+                    return False
+                changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                entry.waiters = [*(entry.waiters or ()), changed]
+                await changed
+            return True
+        finally:
+            timer.cancel()
 
     def close(self, entry: Entry, lease: Lease) -> None:
         """The lease has its receipt. Holders that had not released stay in ``unconfirmed`` until they do or die."""
         late = entry.lease.holders
         self.move(entry.photo_id, lambda _: lease, parked=0)
-        self.states[lease.state] -= 1
-        self._open.pop(entry.photo_id, None)
-        self._ended[entry.photo_id] = entry.expire
+        self._remove(entry)
+        self._ended.add(entry.photo_id, entry.expire)
         self.unconfirmed |= {(entry.photo_id, holder) for holder in late}
+
+    def let_go(self, entry: Entry) -> None:
+        """The lease is another replica's now: it owes no receipt here."""
+        self.move(entry.photo_id, lambda _: _FRESH, parked=0)
+        self._remove(entry)
 
     def confirm(self, photo_id: str, holder: str) -> None:
         """A holder says, late, that it has nothing of an ended lease."""
@@ -139,26 +159,48 @@ class Book:
         """All that other epochs of ``service/instance`` held is LOST; returns these photos and holders."""
         dead: list[tuple[str, str]] = []
         prefix, alive = f"{instance}/", f"{instance}/{epoch}"
-        for entry in self:
-            for holder in entry.lease.holders:
-                if holder.startswith(prefix) and holder != alive:
-                    self.change(entry, entry.lease.lose(holder))
-                    dead.append((entry.photo_id, holder))
+        for holder in [h for h in self._by_holder if h.startswith(prefix) and h != alive]:
+            for entry in self.held_by(holder):
+                self.change(entry, entry.lease.lose(holder))
+                dead.append((entry.photo_id, holder))
         self.unconfirmed = {(p, h) for p, h in self.unconfirmed if not h.startswith(prefix) or h == alive}
         return dead
+
+    def held_by(self, holder: str) -> list[Entry]:
+        """The open leases whose photos a process holds."""
+        return list(self._by_holder.get(holder, {}).values())
 
     def expiry(self, photo_id: str) -> float | None:
         """When an ended lease would have expired, Unix seconds; None once it is forgotten."""
         return self._ended.get(photo_id)
 
     def forget(self) -> None:
-        """Drops what is remembered of ended leases whose expiry is past."""
-        now = self._clock.wall()
-        self._ended = {photo_id: expire for photo_id, expire in self._ended.items() if expire > now}
+        """Drops what is remembered of ended leases, some time after their expiry."""
+        self._ended.forget()
 
-    def _count(self, lease: Lease, by: int) -> None:
-        for holder in lease.holders:
-            self.held[service_of(holder)] += by
+    def _remove(self, entry: Entry) -> None:
+        if self._open.pop(entry.photo_id, None) is not None:
+            self.states[entry.lease.state] -= 1
+        entry.wake()
+
+    def _count(self, entry: Entry, before: Lease, after: Lease, *, heard: bool) -> None:
+        """What has changed in who holds the photo."""
+        had, has = before.holders, after.holders
+        for holder in had - has:
+            self.held[service_of(holder)] -= 1
+            mine = self._by_holder[holder]
+            del mine[entry.photo_id]
+            if not mine:
+                del self._by_holder[holder]
+        for holder in has - had:
+            self.held[service_of(holder)] += 1
+            self._by_holder.setdefault(holder, {})[entry.photo_id] = entry
+        if heard and has - had:
+            entry.since = {**entry.since, **dict.fromkeys(has - had, self._clock.monotonic())}
+        for holder, custody in after.custody.items():
+            known = before.custody.get(holder)
+            if custody.holding is Holding.LOST and (known is None or known.holding is not Holding.LOST):
+                self.lost[service_of(holder)] += 1
 
 
 def service_of(holder: str) -> str:

@@ -61,6 +61,7 @@ class Core:
             book=self.book,
             ledger=self.ledger,
             holders=self.custody,
+            writer=self.custody.writer,
             clock=clock,
             metrics=metrics,
         )

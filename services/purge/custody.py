@@ -1,29 +1,30 @@
 """The custody stream, purge's side: one session per holder; reports up, acknowledgements and revocations down.
 
-A report counts for purge's view at once, and is acknowledged when the registry has it. What was not acknowledged when
-a stream broke comes again on the next, and changes nothing twice. A broken stream alone says nothing about a holder:
-its custody stands until it reports, until a new epoch in its place proves it dead, or until the lease's end.
+A report counts for purge's view at once, and is acknowledged when the registry has it (``writer.py``). What was not
+acknowledged when a stream broke comes again on the next, and changes nothing twice. A broken stream alone says nothing
+about a holder: its custody stands until it reports, until a new epoch in its place proves it dead, or until the lease's
+end.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from mesh.clock import Clock
-from mesh.errors import Invalid, Unavailable
+from mesh.errors import Invalid
 from mesh.log import get_logger
-from mesh.tasks import Tasks
 from services.purge.book import Book, Entry, service_of
 from services.purge.hello import Hello
 from services.purge.lease import State
 from services.purge.registry import Registry, Report
 from services.purge.statement import Profile
+from services.purge.writer import Writer
 
 MAX_EVENTS = 64  # events a batch
 MAX_PENDING = 256  # batches of one session that wait for the registry; then its stream isn't read
-_RETRY = 0.5  # seconds between attempts at a registry that is away
 _KEPT_PROFILES = 4096  # of processes that are gone; a receipt may still need them
 _log = get_logger()
 
@@ -56,17 +57,36 @@ class Revoke:
 Command = Acknowledge | Revoke
 
 
+@dataclass(slots=True)
+class Batch:
+    """One batch that isn't acknowledged. unwritten: how many of its reports the registry hasn't got."""
+
+    sequence: int
+    unwritten: int
+
+
 class Session:
-    """One stream of one holder."""
+    """One stream of one holder. ``batches`` are those that wait for the registry, oldest first."""
 
     def __init__(self, hello: Hello) -> None:
         self.hello = hello
         self.holder = hello.holder
-        self.pending: asyncio.Queue[tuple[int, list[Report]]] = asyncio.Queue(MAX_PENDING)
+        self.batches: deque[Batch] = deque()
+        self.room = asyncio.Semaphore(MAX_PENDING)
         self._commands: asyncio.Queue[Command | None] = asyncio.Queue()
 
     def send(self, command: Command) -> None:
         self._commands.put_nowait(command)
+
+    def acknowledge(self) -> int:
+        """The sequence up to which everything is written now; 0 if that is nothing new."""
+        sequence = 0
+        while self.batches and not self.batches[0].unwritten:
+            sequence = self.batches.popleft().sequence
+            self.room.release()
+        if sequence:
+            self.send(Acknowledge(sequence))
+        return sequence
 
     def close(self) -> None:
         """Ends ``commands``."""
@@ -84,14 +104,13 @@ class Custody:
     def __init__(
         self, *, registry: Registry, book: Book, clock: Clock, ceiling: float, lost: Callable[[str], None]
     ) -> None:
-        self._registry = registry
+        self._home = registry.home
         self._book = book
         self._clock = clock
         self._ceiling = ceiling
         self._lost = lost
-        self._tasks = Tasks()
+        self.writer = Writer(registry, clock)
         self._sessions: dict[str, Session] = {}
-        self._writers: dict[Session, asyncio.Task[None]] = {}
         self._epochs: dict[str, str] = {}
         self._dead: dict[str, None] = {}
         self._profiles: dict[str, Profile] = {}
@@ -107,11 +126,10 @@ class Custody:
             self.leave(old)
         self._sessions[hello.holder] = session
         # The answer to the hello, so that the holder knows that it is heard: what has not to be sent again.
-        session.send(Acknowledge(self._acknowledged.get(hello.holder, 0), self._registry.home))
-        self._writers[session] = self._tasks.spawn(self._write(session))
+        session.send(Acknowledge(self._acknowledged.get(hello.holder, 0), self._home))
         held = [report for photo_id in hello.held if (report := self._take_up(session, photo_id)) is not None]
-        session.pending.put_nowait((0, held))
-        for entry in self._book:
+        await self._await_written(session, 0, held)
+        for entry in self._book.held_by(hello.holder):
             if hello.holder in entry.lease.demands:
                 session.send(Revoke(entry.photo_id, entry.expire))
         return session
@@ -119,8 +137,6 @@ class Custody:
     def leave(self, session: Session) -> None:
         """A stream has ended. Custody stands."""
         session.close()
-        if (writer := self._writers.pop(session, None)) is not None:
-            writer.cancel()
         if self._sessions.get(session.holder) is session:
             del self._sessions[session.holder]
 
@@ -132,7 +148,7 @@ class Custody:
         if sequence > self._acknowledged.get(session.holder, 0):
             applied = [self._apply(session, sequence * MAX_EVENTS + at, event) for at, event in enumerate(events)]
             reports = [report for report in applied if report is not None]
-        await session.pending.put((sequence, reports))
+        await self._await_written(session, sequence, reports)
 
     def revoke(self, photo_id: str, expire: float) -> None:
         """Tells every process that is connected to drop the photo and take nothing of it.
@@ -148,8 +164,7 @@ class Custody:
 
     def connected(self) -> dict[str, float]:
         """How many processes of each service are attending."""
-        services = [service_of(holder) for holder in self._sessions]
-        return {service: float(services.count(service)) for service in set(services)}
+        return {s: float(n) for s, n in Counter(map(service_of, self._sessions)).items()}
 
     async def start(self) -> None:
         """Nothing to start: sessions come from servicers."""
@@ -158,7 +173,7 @@ class Custody:
         """Ends all streams."""
         for session in list(self._sessions.values()):
             self.leave(session)
-        await self._tasks.cancel()
+        await self.writer.stop()
 
     def _take_place(self, hello: Hello) -> None:
         """Whatever process was here before is dead: the kernel has taken its memory back."""
@@ -174,7 +189,8 @@ class Custody:
         dead = self._book.bury(hello.place, hello.epoch)
         if dead:
             _log.warning("holder_lost", service=hello.service, holder=hello.place, count=len(dead))
-            self._tasks.spawn(self._write_lost([Report(photo_id, holder, "L", 0) for photo_id, holder in dead]))
+        for photo_id, holder in dead:
+            self.writer.add(Report(photo_id, holder, "L", 0), _nobody)
 
     def _take_up(self, session: Session, photo_id: str) -> Report | None:
         """A photo that a holder says it holds, at the start of a stream; a report if that is news."""
@@ -199,6 +215,7 @@ class Custody:
             self._book.change(entry, entry.lease.release(holder, ordinal, event.micros))
         else:
             self._book.confirm(event.photo_id, holder)
+            return None
         return Report(event.photo_id, holder, event.change, ordinal, event.micros)
 
     def _held(self, session: Session, entry: Entry | None, photo_id: str, ordinal: int) -> None:
@@ -223,43 +240,42 @@ class Custody:
         self._book.change(entry, entry.lease.release(holder, ordinal, micros))
         return Report(photo_id, holder, "R", ordinal, micros)
 
-    async def _write(self, session: Session) -> None:
-        """Brings a session's batches to the registry, many at once if many wait, and acknowledges them."""
-        while True:
-            batches = [await session.pending.get()]
-            while not session.pending.empty():
-                batches.append(session.pending.get_nowait())
-            reports = [report for _, batch in batches for report in batch]
-            states = await self._insist(reports) if reports else {}
-            for report in reports:
-                self._compare(session, report, states[report.photo_id])
-            sequence = max(sequence for sequence, _ in batches)
-            if sequence:
-                self._acknowledged[session.holder] = max(sequence, self._acknowledged.get(session.holder, 0))
-                session.send(Acknowledge(sequence))
+    async def _await_written(self, session: Session, sequence: int, reports: list[Report]) -> None:
+        """Hands a batch to the writer; its acknowledgement follows in the order of the batches."""
+        batch = Batch(sequence, len(reports))
+        session.batches.append(batch)
+        for report in reports:
+            self._hand_over(session, batch, report)
+        self._acknowledge(session)
+        await session.room.acquire()
 
-    async def _insist(self, reports: list[Report]) -> dict[str, str]:
-        while True:
-            try:
-                return await self._registry.custody(reports)
-            except Unavailable:
-                await self._clock.sleep(_RETRY)
+    def _hand_over(self, session: Session, batch: Batch, report: Report) -> None:
+        stranger = self._book.get(report.photo_id) is None and self._book.expiry(report.photo_id) is None
 
-    def _compare(self, session: Session, report: Report, state: str) -> None:
-        """The registry and purge's view should agree on which leases there are."""
-        entry = self._book.get(report.photo_id)
-        if state == "GONE" and entry is not None and entry.lease.state is not State.ENDING:
-            self._lost(report.photo_id)
-        elif state in ("GONE", State.ENDING) and entry is None and report.change == "H":
-            session.send(Revoke(report.photo_id, self._expiry(report.photo_id)))
+        def told(state: str | None) -> None:
+            batch.unwritten -= 1
+            self._compare(session, report.photo_id, state, stranger=stranger)
+            if not batch.unwritten:
+                self._acknowledge(session)
+
+        self.writer.add(report, told)
+
+    def _acknowledge(self, session: Session) -> None:
+        sequence = session.acknowledge()
+        self._acknowledged[session.holder] = max(sequence, self._acknowledged.get(session.holder, 0))
+
+    def _compare(self, session: Session, photo_id: str, state: str | None, *, stranger: bool) -> None:
+        """The registry and purge's view should agree on which leases there are. stranger: held, and not in our view."""
+        if state == "GONE" and (entry := self._book.get(photo_id)) is not None:
+            if entry.lease.state is not State.ENDING:
+                self._lost(photo_id)
+        elif stranger and state in ("GONE", State.ENDING):
+            session.send(Revoke(photo_id, self._expiry(photo_id)))
 
     def _expiry(self, photo_id: str) -> float:
         known = self._book.expiry(photo_id)
         return self._clock.wall() + self._ceiling if known is None else known
 
-    async def _write_lost(self, reports: list[Report]) -> None:
-        """The registry's record of a death; without a registry purge's own view is what the receipt is made from."""
-        try:
-            await self._registry.custody(reports)
-        except Unavailable:
-            _log.warning("registry_behind", count=len(reports))
+
+def _nobody(_: str | None) -> None:
+    """Nobody waits for a report of a death."""

@@ -1,79 +1,92 @@
 """The one place where a lease ends, whoever asks: decide, tell the holders, wait for them, receipt, delete.
 
-The end is decided atomically in the registry, and the first decision stands. One task per photo carries it out;
-everybody else who wants this lease to end joins it. A registry that is away keeps nobody from the receipt at the
-lease's expiry: the log and purge's own view are enough.
+The first decision stands. One task per photo carries it out; everybody else who wants this lease to end joins it.
+
+A delivered photo's holders have usually let go of it: then one round trip ends the lease (``settling.py``), as it does
+for many overdue leases that nobody holds (``expiry.py``). Whatever else ends is decided in the registry first. A
+registry that is away keeps nobody from the receipt at the lease's expiry: the log and purge's own view are enough.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from mesh.clock import Clock
 from mesh.errors import NotFound, Unavailable
 from mesh.log import get_logger
 from mesh.tasks import Tasks
-from services.purge import statement
+from mesh.transparency.dsse import Envelope
 from services.purge.book import Book, Entry, merged
-from services.purge.lease import End, Lease, Outcome
+from services.purge.closing import Closing, Holders
+from services.purge.expiry import Expiry
+from services.purge.lease import LIVE, End, Outcome
 from services.purge.ledger import Ledger, Logged
+from services.purge.leftovers import Leftovers
 from services.purge.metrics import PurgeMetrics
-from services.purge.registry import Registry
-from services.purge.statement import Profile
+from services.purge.registry import GRACE, Moved, Registry
+from services.purge.settling import Settling
 from services.purge.waiting import is_done_within
+from services.purge.writer import Writer
 
 SETTLE_WITHIN = 2.0  # seconds that a delivered photo's holders have to release
 REVOKE_WITHIN = 2.0  # seconds until a revocation is answered without a receipt
 EXPIRE_WITHIN = 1.0  # seconds past its expiry that a lease's holders have to say that they let go
-_RETRY = 1.0  # seconds between attempts at a log or a registry that is away
 _log = get_logger()
-
-
-class Holders(Protocol):
-    """The custody stream, as seen from here."""
-
-    def revoke(self, photo_id: str, expire: float) -> None:
-        """Tells every process that is connected to drop the photo and take nothing of it."""
-
-    def profile(self, holder: str) -> Profile | None: ...
 
 
 @dataclass(slots=True)
 class Ending:
-    """An end that is being carried out. wanted: what this end was begun for. stands: what was decided."""
+    """An end that is being carried out.
 
-    entry: Entry
+    wanted:  what this end was begun for. stands: what was decided.
+    until:   how long a delivered photo's holders have, monotonic.
+    away:    the registry has just not answered.
+    """
+
     wanted: End
+    until: float
     expected: set[str] = field(default_factory=set)
     stands: End | None = None
-    known: bool = False
-    waiting: bool = False
+    away: bool = False
 
 
 class Endings:
-    """See the module. ``unlogged`` counts receipts that the log has refused so far; they are tried again."""
+    """See the module. ``unconfirmed``: revoked or expired leases whose holders have not all confirmed."""
 
     def __init__(
-        self, *, registry: Registry, book: Book, ledger: Ledger, holders: Holders, clock: Clock, metrics: PurgeMetrics
+        self,
+        *,
+        registry: Registry,
+        book: Book,
+        ledger: Ledger,
+        holders: Holders,
+        writer: Writer,
+        clock: Clock,
+        metrics: PurgeMetrics,
     ) -> None:
         self._registry = registry
         self._book = book
         self._ledger = ledger
         self._holders = holders
+        self._writer = writer
         self._clock = clock
-        self._metrics = metrics
         self._tasks = Tasks()
-        self._running: dict[str, tuple[Ending, asyncio.Task[Logged]]] = {}
-        self._leftovers: dict[str, tuple[bytes, str]] = {}
-        self.unlogged = 0
+        self._closing = Closing(ledger=ledger, book=book, holders=holders, clock=clock, metrics=metrics)
+        self._settling = Settling(registry=registry, book=book, ledger=ledger, closing=self._closing, writer=writer)
+        self._expiry = Expiry(
+            registry=registry, book=book, closing=self._closing, writer=writer, clock=clock,
+            alone=self._alone, done=self._expired,
+        )  # fmt: skip
+        self._running: dict[str, tuple[Ending, asyncio.Future[Logged]]] = {}
+        self._leftovers = Leftovers(registry)
+        self.unconfirmed = 0
 
     @property
-    def unconfirmed(self) -> int:
-        """Revoked or expired leases whose holders have not all confirmed."""
-        return sum(1 for ending, _ in self._running.values() if ending.waiting)
+    def unlogged(self) -> int:
+        """Receipts that the log has refused so far; they are tried again."""
+        return self._closing.unlogged
 
     def is_ending(self, photo_id: str) -> bool:
         return photo_id in self._running
@@ -112,6 +125,21 @@ class Endings:
         """The lease is overdue: ends it, with or without the registry."""
         self._spontaneous(photo_id, Outcome.EXPIRED, "overdue")
 
+    def expire_all(self, entries: Sequence[Entry]) -> None:
+        """The leases are overdue: ends them; those that nobody holds, in bulk."""
+        ending = Ending(End(Outcome.EXPIRED, "overdue", self._clock.wall()), self._clock.monotonic())
+        ending.stands = ending.wanted
+        quiet = []
+        for entry in entries:
+            if entry.photo_id in self._running:
+                continue
+            if entry.lease.holders or entry.lease.state not in LIVE:
+                self.expire(entry.photo_id)
+                continue
+            self._running[entry.photo_id] = ending, asyncio.get_running_loop().create_future()
+            quiet.append(entry)
+        self._expiry.add(quiet)
+
     def lose(self, photo_id: str) -> None:
         """The registry has lost the lease: ends it."""
         self._spontaneous(photo_id, Outcome.REVOKED, "registry_lost")
@@ -122,29 +150,31 @@ class Endings:
 
     async def receipt(self, photo_id: str) -> Logged:
         """The receipt of a lease that ended within the hour. NotFound, Unavailable."""
-        if photo_id in self._leftovers:
-            return Logged.from_bytes(self._leftovers[photo_id][0])
+        if (left := self._leftovers.receipt(photo_id)) is not None:
+            return left
         stored = await self._registry.receipt(photo_id)
         if stored is None:
             raise gone()
-        return Logged.from_bytes(stored)
+        logged = Logged.from_bytes(stored)
+        if not self._settling.is_owed(logged):
+            return logged
+        if photo_id in self._running:
+            return await asyncio.shield(self._running[photo_id][1])
+        return self._ledger.find(photo_id) or logged
 
     async def clear_leftovers(self) -> None:
         """Deletes keys that could not be deleted when their lease ended."""
-        for photo_id, (receipt, owner) in list(self._leftovers.items()):
-            try:
-                await self._registry.finish(photo_id, receipt, owner)
-            except Unavailable:
-                return
-            self._leftovers.pop(photo_id, None)
+        await self._leftovers.clear()
 
     async def settled(self) -> None:
         """Waits for ends under way, as long as a settlement may take."""
         await self._tasks.wait(SETTLE_WITHIN + 0.5)
+        await self._expiry.settled(SETTLE_WITHIN + 0.5)
 
     async def stop(self) -> None:
         """Ends that still wait for holders are taken up again after the restart."""
         await self.settled()
+        await self._expiry.stop()
         await self._tasks.cancel()
 
     def _spontaneous(self, photo_id: str, outcome: Outcome, reason: str) -> None:
@@ -154,97 +184,110 @@ class Endings:
 
     def _begin(
         self, entry: Entry, outcome: Outcome, reason: str, holders: Iterable[str] = ()
-    ) -> tuple[Ending, asyncio.Task[Logged]]:
+    ) -> tuple[Ending, asyncio.Future[Logged]]:
         """Without an await between the look and the start, so that there is one task per photo."""
         running = self._running.get(entry.photo_id)
         if running is None:
-            ending = Ending(entry, End(outcome, reason, self._clock.wall()), set(holders))
-            running = ending, self._tasks.spawn(self._carry_out(ending))
+            ending = self._ending(outcome, reason, holders)
+            running = ending, self._tasks.spawn(self._carry_out(entry, ending))
             self._running[entry.photo_id] = running
             running[1].add_done_callback(lambda _: self._running.pop(entry.photo_id, None))
         return running
 
-    async def _carry_out(self, ending: Ending) -> Logged:
-        entry = ending.entry
-        ending.stands = end = await self._decide(ending)
+    def _ending(self, outcome: Outcome, reason: str, holders: Iterable[str] = ()) -> Ending:
+        wanted = End(outcome, reason, self._clock.wall())
+        return Ending(wanted, self._clock.monotonic() + SETTLE_WITHIN, set(holders))
+
+    def _alone(self, entry: Entry, away: bool) -> asyncio.Task[Logged]:
+        """One of those that were to be ended in bulk, and couldn't."""
+        ending = self._ending(Outcome.EXPIRED, "overdue")
+        ending.away = away
+        return self._tasks.spawn(self._carry_out(entry, ending))
+
+    def _expired(self, entry: Entry, logged: Logged | None) -> None:
+        """One of those that were to be ended in bulk has ended, or has not."""
+        _, future = self._running.pop(entry.photo_id)
+        if future.done():
+            return
+        if logged is None:
+            future.cancel()
+        else:
+            future.set_result(logged)
+
+    async def _carry_out(self, entry: Entry, ending: Ending) -> Logged:
+        try:
+            return await self._settle(entry, ending) or await self._end(entry, ending)
+        except Moved:
+            self._book.let_go(entry)
+            raise Unavailable("LEASE_ELSEWHERE", "Another replica of purge keeps this lease now; ask it.") from None
+
+    async def _settle(self, entry: Entry, ending: Ending) -> Logged | None:
+        """In one round trip; None if it isn't that simple. Unavailable, Moved."""
+        if ending.wanted.outcome is not Outcome.SETTLED or not self._registry.link.up:
+            return None  # a registry that seems to be away says so at once, instead of after the wait
+        logged = await self._settling.settle(entry, ending.wanted, ending.expected, ending.until)
+        if logged is not None:
+            ending.stands = ending.wanted
+        return logged
+
+    async def _end(self, entry: Entry, ending: Ending) -> Logged:
+        """The long way: decide, tell the holders, wait for them, receipt, delete. Unavailable, Moved."""
+        decided = await self._decide(entry, ending)
+        if isinstance(decided, Envelope):
+            ending.stands, logged = await self._settling.take_over(entry, decided)
+            return logged
+        ending.stands = end = decided
         self._book.change(entry, entry.lease.decide(end))
         if end.outcome is not Outcome.SETTLED:
             self._holders.revoke(entry.photo_id, entry.expire)
-        await self._released(ending, end)
+        await self._released(entry, ending, end)
         lease = entry.lease.conclude()
-        logged = await self._log_receipt(ending, lease, end)
-        self._book.close(entry, lease)
-        self._metrics.ended.labels(end.outcome.value, end.reason).inc()
-        self._metrics.receipts.labels(end.outcome.value).inc()
-        await self._delete(ending, logged)
+        logged = await self._closing.issue(self._closing.receipt(entry, lease, end, ending.expected))
+        self._closing.close(entry, lease, end)
+        self._writer.drop(entry.photo_id)
+        await self._leftovers.finish(entry, logged)
         return logged
 
-    async def _decide(self, ending: Ending) -> End:
-        """The decision that stands. Unavailable if there is no registry to make it, except at the lease's expiry."""
-        entry, wanted = ending.entry, ending.wanted
+    async def _decide(self, entry: Entry, ending: Ending) -> End | Envelope:
+        """The decision that stands, or the receipt of an end that the registry has carried out and the log not yet.
+
+        Unavailable if there is no registry to decide, except at the lease's expiry. Moved.
+        """
+        wanted, photo_id = ending.wanted, entry.photo_id
         overdue = wanted.outcome is Outcome.EXPIRED or self._clock.monotonic() >= entry.deadline
         try:
-            record = await self._registry.decide(entry.photo_id, wanted.outcome, wanted.reason, wanted.at)
+            if ending.away:
+                raise Unavailable("REGISTRY_UNAVAILABLE", "The registry's Redis is away; try again.", retry_after=1)
+            reports = self._writer.pending(photo_id)
+            record = await self._registry.decide(photo_id, wanted.outcome, wanted.reason, wanted.at, reports)
+            signed = await self._settling.signed(photo_id) if record is None else None
         except Unavailable:
             if wanted.outcome is not Outcome.SETTLED:
-                self._holders.revoke(entry.photo_id, entry.expire)
+                self._holders.revoke(photo_id, entry.expire)
             if overdue or wanted.reason == "registry_lost":
                 outcome = Outcome.EXPIRED if overdue else Outcome.REVOKED
                 return End(outcome, "registry_lost", wanted.at)
             raise
+        if signed is not None:
+            return signed
         if record is None:
-            return _without_record(wanted, overdue)
-        ending.known = True
+            return _without_record(wanted, overdue=overdue, by_itself=self._clock.wall() > entry.expire + GRACE)
         entry.grant = entry.grant or record.grant
         self._book.change(entry, merged(entry.lease, record.lease), heard=False)
         return record.lease.end or wanted
 
-    async def _released(self, ending: Ending, end: End) -> None:
-        entry, now = ending.entry, self._clock.monotonic()
+    async def _released(self, entry: Entry, ending: Ending, end: End) -> None:
         if end.outcome is Outcome.SETTLED:
-            released = self._book.wait(entry, lambda lease: not lease.unreleased(ending.expected), now + SETTLE_WITHIN)
-            if not await released:
+            if not await self._book.wait(entry, lambda lease: not lease.unreleased(ending.expected), ending.until):
                 self._holders.revoke(entry.photo_id, entry.expire)
             return
-        ending.waiting = True
-        done = await self._book.wait(entry, lambda lease: not lease.holders, entry.deadline + EXPIRE_WITHIN)
-        ending.waiting = False
+        self.unconfirmed += 1
+        try:
+            done = await self._book.wait(entry, lambda lease: not lease.holders, entry.deadline + EXPIRE_WITHIN)
+        finally:
+            self.unconfirmed -= 1
         if not done:
             _log.warning("custody_unconfirmed", photo_id=entry.photo_id, count=len(entry.lease.holders))
-
-    async def _log_receipt(self, ending: Ending, lease: Lease, end: End) -> Logged:
-        profiles = {holder: p for holder in lease.custody if (p := self._holders.profile(holder)) is not None}
-        receipt = statement.make(
-            ending.entry, lease, end, profiles=profiles, expected=ending.expected,
-            ended=self._clock.wall(), now=self._clock.monotonic(),
-        )  # fmt: skip
-        return await self._insist(lambda: self._ledger.issue(receipt))
-
-    async def _insist(self, record: Callable[[], Awaitable[Logged]]) -> Logged:
-        """Until the log takes it: a receipt is owed."""
-        self.unlogged += 1
-        try:
-            while True:
-                try:
-                    return await record()
-                except Unavailable as error:
-                    _log.error("receipt_not_logged", reason=error.reason)
-                await self._clock.sleep(_RETRY)
-        finally:
-            self.unlogged -= 1
-
-    async def _delete(self, ending: Ending, logged: Logged) -> None:
-        photo_id, owner = ending.entry.photo_id, ending.entry.grant.owner if ending.entry.grant else ""
-        stored = logged.to_bytes()
-        self._leftovers[photo_id] = stored, owner
-        if not self._registry.link.up:
-            return  # a second time-out would only hold the receipt up; the reaper comes back to it
-        try:
-            await self._registry.finish(photo_id, stored, owner)
-        except Unavailable:
-            _log.warning("keys_left", photo_id=photo_id)
-        else:
-            self._leftovers.pop(photo_id, None)
 
     async def _is_owned(self, entry: Entry, owners: Iterable[str]) -> bool:
         if entry.grant is None:
@@ -258,8 +301,13 @@ def gone() -> NotFound:
     return NotFound("PHOTO_NOT_FOUND", "There is no such photo: it has expired, was purged, or never existed.")
 
 
-def _without_record(wanted: End, overdue: bool) -> End:
-    """The registry answers, and knows nothing of a lease that the log has granted."""
+def _without_record(wanted: End, *, overdue: bool, by_itself: bool) -> End:
+    """The registry answers, and knows nothing of a lease that the log has granted.
+
+    by_itself: it was so late that the keys' own clock was first, which is no loss.
+    """
     if wanted.outcome is Outcome.REVOKED:
         return wanted
-    return End(Outcome.EXPIRED if overdue else Outcome.REVOKED, "registry_lost", wanted.at)
+    if not overdue:
+        return End(Outcome.REVOKED, "registry_lost", wanted.at)
+    return End(Outcome.EXPIRED, "overdue" if by_itself else "registry_lost", wanted.at)

@@ -22,24 +22,29 @@ from services.purge.tally import Ended, Fact, Granted, Tally, Totals, read_fact
 _INCLUSION_WITHIN = 5.0  # seconds that a caller waits for the log to integrate its receipt
 _SNAPSHOT_ENTRIES = 50_000  # after so many new entries, or half as many as there are open grants, a new snapshot
 _SNAPSHOT_SECONDS = 60.0  # or after so long, if there is anything new
+UNLOGGED = -1
+"""The index of a receipt that is signed and not in the log yet."""
 _SIGN_AT_ONCE = 128  # receipts; 5 ms of the event loop
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A receipt that is durable in the log."""
+    """A receipt that is durable in the log. index: UNLOGGED for one that ``registry``, a replica, was about to log."""
 
     index: int
     envelope: Envelope
+    registry: str = ""
 
     def to_bytes(self) -> bytes:
-        """What the registry keeps for an hour: the index, a line feed, the envelope."""
-        return b"%d\n%b" % (self.index, self.envelope.to_json())
+        """What the registry keeps for an hour: the index, a replica perhaps; a line feed, the envelope."""
+        registry = b" " + self.registry.encode() if self.registry else b""
+        return b"%d%b\n%b" % (self.index, registry, self.envelope.to_json())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Logged:
-        index, _, envelope = data.partition(b"\n")
-        return cls(int(index), Envelope.from_json(envelope))
+        head, _, envelope = data.partition(b"\n")
+        index, _, registry = head.partition(b" ")
+        return cls(int(index), Envelope.from_json(envelope), registry.decode())
 
     @property
     def receipt(self) -> Receipt:
@@ -93,7 +98,10 @@ class Ledger:
 
     async def issue_many(self, receipts: Sequence[Receipt]) -> list[Logged]:
         """The same for many at the price of one wait: all of them are logged, or none is acknowledged."""
-        envelopes = await self._sign_all(receipts)
+        return await self.record_all(await self.sign_all(receipts), receipts)
+
+    async def record_all(self, envelopes: Sequence[Envelope], receipts: Sequence[Receipt]) -> list[Logged]:
+        """Makes receipts durable that ``sign_all`` has signed: all of them are logged, or none is acknowledged."""
         facts = [Ended(r.photo_id, r.outcome, r.reason, r.ended_time) for r in receipts]
         first = await self.log.append_many([LoggedReceipt(envelope).to_entry() for envelope in envelopes], facts)
         return [Logged(index, envelope) for index, envelope in enumerate(envelopes, first)]
@@ -101,6 +109,17 @@ class Ledger:
     def sign(self, receipt: Receipt) -> Envelope:
         """Blocks while an agent signs."""
         return sign_receipt(receipt, self._key, self._keyid)
+
+    async def sign_all(self, receipts: Sequence[Receipt]) -> list[Envelope]:
+        """Without logging them. Raises Unavailable when the key's agent is away."""
+        if isinstance(self._key, AgentKey):
+            return await asyncio.to_thread(lambda: [self.sign(receipt) for receipt in receipts])
+        envelopes = []
+        for number, receipt in enumerate(receipts, 1):
+            envelopes.append(self.sign(receipt))
+            if number % _SIGN_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return envelopes
 
     async def record(self, envelope: Envelope) -> Logged:
         """Makes a receipt durable that ``sign`` has signed."""
@@ -178,16 +197,6 @@ class Ledger:
             return snapshot.thaw(data, lambda index: leaf_hash(self.log.entry(index)))
         except (snapshot.Unusable, OSError, VerificationError):
             return None
-
-    async def _sign_all(self, receipts: Sequence[Receipt]) -> list[Envelope]:
-        if isinstance(self._key, AgentKey):
-            return await asyncio.to_thread(lambda: [self.sign(receipt) for receipt in receipts])
-        envelopes = []
-        for number, receipt in enumerate(receipts, 1):
-            envelopes.append(self.sign(receipt))
-            if number % _SIGN_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        return envelopes
 
     def _proven(self, logged: Logged) -> Bundle | None:
         if not self._is_here(logged):

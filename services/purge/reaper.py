@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import deque
 
 from mesh.clock import Clock
 from mesh.errors import Unavailable
@@ -15,14 +16,17 @@ from services.purge.registry import Registry
 from services.purge.waiting import first_of
 
 SWEEP_EVERY = 1.0  # seconds
-_SWEEP_LIMIT = 1000  # leases of one shard a sweep
+_SWEEP_LIMIT = 100  # leases of one shard a sweep
 _STRANGER_GRACE = 0.25  # seconds that whoever granted a lease has to end it, before its keys are swept
 _AGAIN = 0.5  # seconds after which a lease that is still open is ended once more
+_AT_ONCE = 1000  # leases looked at without a break; 1 ms
 _log = get_logger()
+
+Queue = deque[tuple[float, str]]
 
 
 class Reaper:
-    """A component."""
+    """A component. What it does at a time depends on what is due, not on how many leases there are."""
 
     def __init__(self, *, registry: Registry, book: Book, endings: Endings, clock: Clock) -> None:
         self._registry = registry
@@ -30,6 +34,8 @@ class Reaper:
         self._endings = endings
         self._clock = clock
         self._heap: list[tuple[float, str]] = []
+        self._asked: Queue = deque()  # when to ask again
+        self._late: Queue = deque()  # by deadline
         self._sooner = asyncio.Event()
         self._tasks = Tasks()
         book.opened.append(self._schedule)
@@ -43,15 +49,19 @@ class Reaper:
 
     def overdue_seconds(self) -> float:
         """By how much the oldest open lease is past its end; 0 if none is."""
-        entries = [entry.deadline for entry in self._book]
-        return max(0.0, self._clock.monotonic() - min(entries)) if entries else 0.0
+        for queue in (self._late, self._heap):
+            if queue and (late := self._clock.monotonic() - queue[0][0]) > 0 and self._book.get(queue[0][1]):
+                return late
+        return 0.0
 
     async def sweep(self) -> None:
         """Deletes the keys of overdue leases that owe no receipt here: they have it, or aren't this log's."""
-        for photo_id in await self._registry.overdue(self._clock.wall() - _STRANGER_GRACE, _SWEEP_LIMIT):
-            if self._book.get(photo_id) is None and not self._endings.is_ending(photo_id):
-                await self._registry.finish(photo_id, b"", "")
-                _log.info("keys_swept", photo_id=photo_id)
+        overdue = await self._registry.overdue(self._clock.wall() - _STRANGER_GRACE, _SWEEP_LIMIT)
+        strange = [p for p in overdue if self._book.get(p) is None and not self._endings.is_ending(p)]
+        for at in range(0, len(strange), _AT_ONCE):
+            await self._registry.finish_all(dict.fromkeys(strange[at : at + _AT_ONCE], b""))
+        if strange:
+            _log.info("keys_swept", count=len(strange))
 
     def _schedule(self, entry: Entry) -> None:
         heapq.heappush(self._heap, (entry.deadline, entry.photo_id))
@@ -63,17 +73,33 @@ class Reaper:
         while True:
             self._sooner.clear()
             self._end_due(self._clock.monotonic())
-            if self._heap:
-                await first_of(self._sooner.wait(), self._clock.sleep(self._heap[0][0] - self._clock.monotonic()))
-            else:
+            due = [queue[0][0] for queue in (self._heap, self._asked) if queue]
+            if not due:
                 await self._sooner.wait()
+            elif (seconds := min(due) - self._clock.monotonic()) > 0:
+                await first_of(self._sooner.wait(), self._clock.sleep(seconds))
+            else:
+                await asyncio.sleep(0)
 
     def _end_due(self, now: float) -> None:
-        while self._heap and self._heap[0][0] <= now:
-            _, photo_id = heapq.heappop(self._heap)
-            if self._book.get(photo_id) is not None:
-                self._endings.expire(photo_id)
-                heapq.heappush(self._heap, (now + _AGAIN, photo_id))
+        """Asks for the end of some of the leases that are due. Whoever has left meanwhile is dropped here."""
+        due: list[Entry] = []
+        for _ in range(_AT_ONCE):
+            if self._heap and self._heap[0][0] <= now:
+                deadline, photo_id = heapq.heappop(self._heap)
+                self._late.append((deadline, photo_id))
+            elif self._asked and self._asked[0][0] <= now:
+                _, photo_id = self._asked.popleft()
+            else:
+                break
+            entry = self._book.get(photo_id)
+            if entry is not None:
+                due.append(entry)
+                self._asked.append((now + _AGAIN, photo_id))
+        if due:
+            self._endings.expire_all(due)
+        while self._late and self._book.get(self._late[0][1]) is None:
+            self._late.popleft()
 
     async def _sweep_on(self) -> None:
         while True:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from services.purge import keys
@@ -109,8 +110,13 @@ class Registry:
         )
         return _reply(reply), int(count)
 
-    async def custody(self, reports: Sequence[Report]) -> dict[str, str]:
-        """Applies reports in their order; answers each lease's state afterwards, or "GONE", or "MOVED"."""
+    async def custody(
+        self, reports: Sequence[Report], disowned: Mapping[str, Sequence[str]] = MappingProxyType({})
+    ) -> dict[str, str]:
+        """Applies reports in their order; answers each lease's state afterwards, or "GONE", or "MOVED".
+
+        disowned: as in ``disown``, in the same round trip.
+        """
         of_photo: dict[str, list[Report]] = {}
         for report in reports:
             of_photo.setdefault(report.photo_id, []).append(report)
@@ -118,7 +124,7 @@ class Registry:
             ("custody", [keys.of_photo(photo_id).lease], [self.home, *_words(mine)])
             for photo_id, mine in of_photo.items()
         ]
-        states = await self.link.call_all(calls)
+        states = (await self.link.call_all([*calls, *_disown(disowned)]))[: len(calls)]
         return {photo_id: state.decode() for photo_id, state in zip(of_photo, states, strict=True)}
 
     async def read(self, photo_id: str) -> Record | None:
@@ -192,7 +198,7 @@ class Registry:
 
     async def disown(self, photo_ids: Mapping[str, Sequence[str]]) -> None:
         """Forgets whose ended leases were: by pseudonym, the photo_ids."""
-        await self.link.call_all([("disown", [keys.owner(owner)], ids) for owner, ids in photo_ids.items()])
+        await self.link.call_all(_disown(photo_ids))
 
     async def finish_all(self, receipts: Mapping[str, bytes]) -> None:
         """``finish`` of many, by photo_id; those that are another replica's stay."""
@@ -270,6 +276,10 @@ class Registry:
 
 def _words(reports: Sequence[Report]) -> list[str | int]:
     return [word for r in reports for word in (r.change, r.holder, r.ordinal, r.micros)]
+
+
+def _disown(photo_ids: Mapping[str, Sequence[str]]) -> list[Call]:
+    return [("disown", [keys.owner(owner)], ids) for owner, ids in photo_ids.items()]
 
 
 def _record(photo_id: str, flat: Sequence[bytes]) -> Record | None:

@@ -19,7 +19,7 @@ async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
             task.cancel()
 
 
-async def is_done_within(task: asyncio.Task[Any], seconds: float, clock: Clock) -> bool:
+async def is_done_within(task: asyncio.Future[Any], seconds: float, clock: Clock) -> bool:
     """Whether ``task`` is done after at most ``seconds``; it goes on if not, and if the caller is cancelled."""
     await first_of(asyncio.wait({task}), clock.sleep(seconds))
     return task.done()

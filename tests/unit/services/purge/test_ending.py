@@ -43,7 +43,8 @@ async def test_settle_waits_for_every_holder_and_hands_over_the_receipt(purge: D
     await ingest.hold(grant.photo_id)
     await ingest.release(grant.photo_id, 2_250_000)
     settling = asyncio.create_task(purge.core.endings.settle(grant.photo_id, [gateway.name, ingest.name], "delivered"))
-    await eventually(lambda: admin.hget(keys.of_photo(grant.photo_id).lease, "state") == b"ending")
+    await eventually(lambda: purge.core.endings.is_ending(grant.photo_id))
+    assert admin.hget(keys.of_photo(grant.photo_id).lease, "state") == b"active", "nothing is decided but in memory"
     assert not settling.done()
     await gateway.release(grant.photo_id, 3_000_000)
     receipt = (await settling).receipt

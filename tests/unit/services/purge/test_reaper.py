@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Sequence
 from typing import Any, cast
 
-from services.purge.book import Book
+from services.purge.book import Book, Entry
 from services.purge.ending import Endings
 from services.purge.reaper import Reaper
 from services.purge.registry import Registry
@@ -57,11 +58,11 @@ class Ends:
         self._book = book
         self.works = True
 
-    def expire(self, photo_id: str) -> None:
-        self.asked.append((self._clock.now, photo_id))
-        entry = self._book.get(photo_id)
-        if self.works and entry is not None:
-            self._book.close(entry, entry.lease)
+    def expire_all(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self.asked.append((self._clock.now, entry.photo_id))
+            if self.works:
+                self._book.close(entry, entry.lease)
 
     def is_ending(self, photo_id: str) -> bool:
         return False
