@@ -12,7 +12,7 @@ export MAYFLY_MODEL_DIR := $(CURDIR)/.models
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test test-fast lint format protos protos-check scenes dashboards bench clean
+.PHONY: help setup demo up down status test test-fast lint format protos protos-check scenes dashboards model bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ test: $(READY) ## Pass everything: units, the mesh in one process, real processe
 
 test-fast: $(READY) ## Only what needs no processes
 	@$(BIN)/python -m pytest tests/unit
+
+model: $(READY) ## Look for stories of crashes and failovers that break a promise of purge (FOR=seconds)
+	@$(BIN)/python -m tests.unit.services.purge.model.story $(or $(FOR),600)
+	@MAYFLY_MODEL_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/unit/services/purge/test_model.py
 
 lint: $(READY) ## Style, types, layers
 	@$(BIN)/ruff check .
