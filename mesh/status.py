@@ -13,6 +13,8 @@ from mesh import errors
 from mesh.context import ServerContext
 
 DOMAIN = "mayfly"
+PEER_UNAVAILABLE = "PEER_UNAVAILABLE"
+"""The reason of a call whose other side was not reached, or went away in its midst."""
 CALL_CANCELLED = "CANCELLED"
 """The reason of a call that the transport, or a dying peer, cancelled."""
 _DETAILS = "grpc-status-details-bin"
@@ -32,7 +34,7 @@ _CODES: dict[type[errors.MeshError], grpc.StatusCode] = {
 _KINDS = {code: kind for kind, code in _CODES.items()}
 # What a code means when the other side sent no details: the transport failed, or it isn't one of ours.
 _BARE = {
-    grpc.StatusCode.UNAVAILABLE: ("PEER_UNAVAILABLE", "A service of the mesh is away; try again shortly."),
+    grpc.StatusCode.UNAVAILABLE: (PEER_UNAVAILABLE, "A service of the mesh is away; try again shortly."),
     grpc.StatusCode.DEADLINE_EXCEEDED: ("LEASE_EXPIRED", "The lease ended before the work did; try again."),
     grpc.StatusCode.CANCELLED: (CALL_CANCELLED, "The call was cancelled."),
 }

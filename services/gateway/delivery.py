@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from enum import Enum
 
 from mesh import frames
@@ -68,13 +67,13 @@ class Delivery:
 
     async def _park(self, picture: Picture, holders: Sequence[str]) -> None:
         lease = self._custody.lease
-        parking = Parking(self._key, lease.photo_id)
 
         async def segments() -> AsyncGenerator[bytes, None]:
+            # Sealed anew when another replica is asked: the same frames, hence the same nonces for the same plaintext.
+            parking = Parking(self._key, lease.photo_id)
             await picture.rewind()
             while (frame := await picture.next()) is not None:
                 with self._custody.passing(len(frame)):
                     yield parking.seal(frame, last=frames.sole_field(frame)[0] == frames.SEAL)
 
-        async with aclosing(segments()) as sealed:
-            await self._registry.park(lease.photo_id, holders, sealed, lease.expire_time - self._clock.wall())
+        await self._registry.park(lease.photo_id, holders, segments, lease.expire_time - self._clock.wall())

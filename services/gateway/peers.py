@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -17,10 +17,12 @@ from mayfly.purge.v1 import registry_pb2_grpc
 from mayfly.render.v1 import render_pb2, render_pb2_grpc
 from mesh import status, streams
 from mesh.clock import Clock
-from mesh.custody.book import MAX_LEASE_SECONDS, LeaseRef
+from mesh.custody.book import MAX_LEASE_SECONDS, CustodyBook, LeaseRef
 from mesh.custody.metadata import to_metadata
-from mesh.errors import Overdue, Unavailable, no_such_photo
+from mesh.errors import Overdue, no_such_photo
+from services.gateway.asking import Asking, Attempt, Unanswered
 from services.gateway.hop import Hop
+from services.gateway.replicas import Replicas
 
 _SCRUB = "/mayfly.ingest.v1.IngestService/Scrub"
 _RENDER = "/mayfly.render.v1.RenderService/Render"
@@ -28,7 +30,10 @@ _OPTIONS = "mayfly-render-options-bin"
 _QUICK_SECONDS = 5.0
 _SLOW_SECONDS = 15.0
 
+_TRANSPORT = (status.PEER_UNAVAILABLE, status.CALL_CANCELLED)
+
 Reply = TypeVar("Reply")
+Stub: TypeAlias = "registry_pb2_grpc.RegistryServiceAsyncStub"
 
 
 class Photos:
@@ -78,6 +83,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Revoked:
+    """ended: photo_id → receipt bundle. pending: photo_ids of which a holder hasn't confirmed."""
+
+    ended: Mapping[str, bytes]
+    pending: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """Who collects what. claimant: 16 random bytes of the client. received: messages that have arrived before."""
 
@@ -89,10 +102,12 @@ class Collection:
 
 
 class Registry:
-    """Purge, as the gateway needs it."""
+    """Purge, as the gateway needs it. channels: to each replica, by the address under which the book knows it."""
 
-    def __init__(self, purge: grpc.aio.Channel) -> None:
-        self._stub = registry_pb2_grpc.RegistryServiceStub(purge)
+    def __init__(self, channels: Mapping[str, grpc.aio.Channel], book: CustodyBook, clock: Clock) -> None:
+        self._stubs = {target: registry_pb2_grpc.RegistryServiceStub(channel) for target, channel in channels.items()}
+        self._replicas = Replicas(channels, book, clock)
+        self._asking = Asking(self._replicas, clock)
 
     async def grant(
         self,
@@ -103,7 +118,7 @@ class Registry:
         claim_verifier: bytes,
         policy_version: str,
     ) -> LeaseRef:
-        """A new lease, durable."""
+        """A new lease, durable. It is of the replica that it names."""
         request = pb.GrantLeaseRequest(
             owner_digest=owner,
             ttl=ttl,
@@ -111,29 +126,43 @@ class Registry:
             claim_verifier=claim_verifier,
             policy_version=policy_version,
         )
-        reply = await _ask(self._stub.GrantLease(request, timeout=_QUICK_SECONDS))
+        reply, _ = await self._asking.any(self._to(lambda stub, seconds: stub.GrantLease(request, timeout=seconds)))
+        self._replicas.learn(reply.photo_id, reply.registry)
         return LeaseRef(reply.photo_id, reply.expire_time.ToNanoseconds() / 1e9, reply.registry)
 
     async def settle(self, photo_id: str, holders: Sequence[str], *, collected: bool) -> bytes:
         """Ends the lease as delivered, on the upload's own stream or by Collect; the receipt bundle."""
         route = pb.DELIVERY_ROUTE_COLLECT if collected else pb.DELIVERY_ROUTE_STREAM
-        request = pb.SettleLeaseRequest(photo_id=photo_id, holders=holders, route=route)
-        return (await _ask(self._stub.SettleLease(request, timeout=_SLOW_SECONDS))).receipt_bundle
+        return await self._settle(pb.SettleLeaseRequest(photo_id=photo_id, holders=holders, route=route))
 
     async def revoke(self, photo_id: str, reason: pb.RevocationReason, owner: bytes = b"") -> bytes:
         """Ends the lease early; the receipt bundle, empty while a holder hasn't confirmed."""
         request = pb.RevokeLeaseRequest(photo_id=photo_id, owner_digest=owner, reason=reason)
-        return (await _ask(self._stub.RevokeLease(request, timeout=_SLOW_SECONDS))).receipt_bundle
-
-    async def revoke_owner(self, owner: bytes) -> pb.RevokeOwnerResponse:
-        return await _ask(self._stub.RevokeOwner(pb.RevokeOwnerRequest(owner_digest=owner), timeout=_SLOW_SECONDS))
+        asked = self._to(lambda stub, seconds: stub.RevokeLease(request, timeout=seconds))
+        return (await self._asking.about(photo_id, asked)).receipt_bundle
 
     async def park(
-        self, photo_id: str, holders: Sequence[str], segments: AsyncGenerator[bytes, None], seconds: float
+        self,
+        photo_id: str,
+        holders: Sequence[str],
+        segments: Callable[[], AsyncGenerator[bytes, None]],
+        seconds: float,
     ) -> None:
-        """Parks a picture, segment by segment. Raises what ``segments`` raises; nothing is parked then."""
+        """Parks a picture, segment by segment. Raises what ``segments`` raises; nothing is parked then.
+
+        segments: the picture from its first segment, as often as it is asked for, always the same.
+        """
+
+        async def attempt(stub: Stub, _: float) -> None:
+            await self._park(stub, photo_id, holders, segments(), seconds)
+
+        await self._asking.about(photo_id, self._to(attempt))
+
+    async def _park(
+        self, stub: Stub, photo_id: str, holders: Sequence[str], segments: AsyncGenerator[bytes, None], seconds: float
+    ) -> None:
         # Written one by one: were gRPC given an iterator, an error in it would come out as a cancellation.
-        call = self._stub.Park(timeout=seconds)
+        call = stub.Park(timeout=seconds)
 
         async def write(request: pb.ParkRequest) -> None:
             await streams.write(call, request.SerializeToString())
@@ -148,8 +177,6 @@ class Registry:
             await write(pb.ParkRequest(seal=pb.ParkSeal(segment_count=count)))
             await call.done_writing()
             await call
-        except grpc.RpcError as error:
-            raise status.from_rpc(error) from None
         finally:
             call.cancel()
 
@@ -159,7 +186,11 @@ class Registry:
         request = pb.SettleLeaseRequest(
             photo_id=wanted.photo_id, holders=holders, route=pb.DELIVERY_ROUTE_COLLECT, collected_by=shown
         )
-        return (await _ask(self._stub.SettleLease(request, timeout=_SLOW_SECONDS))).receipt_bundle
+        return await self._settle(request)
+
+    async def _settle(self, request: pb.SettleLeaseRequest) -> bytes:
+        asked = self._to(lambda stub, seconds: stub.SettleLease(request, timeout=seconds))
+        return (await self._asking.about(request.photo_id, asked)).receipt_bundle
 
     @asynccontextmanager
     async def claim(self, wanted: Collection) -> AsyncIterator[Claim]:
@@ -171,10 +202,14 @@ class Registry:
             claimant=wanted.claimant,
             first_segment=wanted.received,
         )
-        # A phone may be slow: what bounds the stream is the lease's end, which custody keeps.
-        call = self._stub.Claim(request, timeout=MAX_LEASE_SECONDS)
+
+        async def begin(stub: Stub, seconds: float) -> tuple[Any, pb.ClaimResponse]:
+            # A phone may be slow: what bounds the stream is the lease's end, which custody keeps.
+            call = stub.Claim(request, timeout=MAX_LEASE_SECONDS)
+            return call, await _first(call, seconds)
+
+        call, first = await self._asking.about(wanted.photo_id, self._to(begin))
         try:
-            first = await _first(call)
 
             async def segments() -> AsyncIterator[bytes]:
                 message: object = first
@@ -183,7 +218,8 @@ class Registry:
                         yield message.segment
                     message = await call.read()
 
-            lease = LeaseRef(wanted.photo_id, first.expire_time.ToNanoseconds() / 1e9)
+            home = self._replicas.home(wanted.photo_id)
+            lease = LeaseRef(wanted.photo_id, first.expire_time.ToNanoseconds() / 1e9, home)
             yield Claim(lease, first.segment_count, segments(), first.again)
         except grpc.RpcError as error:
             raise status.from_rpc(error) from None
@@ -194,27 +230,54 @@ class Registry:
         request = pb.ReturnClaimRequest(
             photo_id=wanted.photo_id, claim_secret=wanted.claim_secret, claimant=wanted.claimant
         )
-        await _ask(self._stub.ReturnClaim(request, timeout=_QUICK_SECONDS))
+        asked = self._to(lambda stub, seconds: stub.ReturnClaim(request, timeout=seconds))
+        await self._asking.about(wanted.photo_id, asked)
 
     async def receipt(self, photo_id: str, *, wait_for_inclusion: bool) -> bytes:
         """The receipt bundle of an ended lease. NotFound."""
         request = pb.GetReceiptRequest(photo_id=photo_id, wait_for_inclusion=wait_for_inclusion)
-        return (await _ask(self._stub.GetReceipt(request, timeout=_SLOW_SECONDS))).receipt_bundle
+        asked = self._to(lambda stub, seconds: stub.GetReceipt(request, timeout=seconds))
+        return (await self._asking.about(photo_id, asked)).receipt_bundle
+
+    async def revoke_owner(self, owner: bytes) -> Revoked:
+        """Revokes all that this owner has, whichever replica keeps it. Unavailable unless that is certain."""
+        request = pb.RevokeOwnerRequest(owner_digest=owner)
+        asked = self._to(lambda stub, seconds: stub.RevokeOwner(request, timeout=seconds))
+        replies = await asyncio.gather(*[asked(target, _SLOW_SECONDS) for target in self._stubs])
+        ended = {lease.photo_id: lease.receipt_bundle for reply in replies for lease in reply.ended}
+        pending = {photo_id for reply in replies for photo_id in reply.pending_photo_ids}
+        return Revoked(ended, sorted(pending - ended.keys()))
+
+    def _to(self, call: Callable[[Stub, float], Awaitable[Reply]]) -> Attempt[Reply]:
+        """The call to a replica, its errors typed."""
+
+        async def attempt(target: str, seconds: float) -> Reply:
+            try:
+                return await call(self._stubs[target], seconds)
+            except grpc.RpcError as error:
+                meant = status.from_rpc(error)
+            # It did not answer in time, or not at all. Whether the lease has ended is not known, so nobody is told so.
+            if isinstance(meant, Overdue) or meant.reason in _TRANSPORT:
+                raise Unanswered
+            raise meant
+
+        return attempt
 
 
-async def _first(call: Any) -> pb.ClaimResponse:
+async def _first(call: Any, seconds: float) -> pb.ClaimResponse:
+    """Cancels the call if it doesn't begin well."""
+    first: object = None
     try:
-        async with asyncio.timeout(_SLOW_SECONDS):
+        async with asyncio.timeout(seconds):
             first = await call.read()
     except TimeoutError:
-        raise _busy() from None
+        raise Unanswered from None
+    finally:
+        if not isinstance(first, pb.ClaimResponse):
+            call.cancel()
     if not isinstance(first, pb.ClaimResponse):
         raise no_such_photo()
     return first
-
-
-def _busy() -> Unavailable:
-    return Unavailable("REGISTRY_UNAVAILABLE", "The registry is busy or away; try again shortly.", retry_after=1.0)
 
 
 async def _ask(call: Awaitable[Reply]) -> Reply:
@@ -224,5 +287,5 @@ async def _ask(call: Awaitable[Reply]) -> Reply:
         meant = status.from_rpc(error)
     if isinstance(meant, Overdue):
         # It did not answer in time. Whether the lease has ended is not known, so nobody is told that it has.
-        raise _busy()
+        raise Unanswered
     raise meant

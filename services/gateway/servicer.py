@@ -121,9 +121,9 @@ class PhotoServicer:
     async def revoke_all(self, _request: pb.RevokeAllRequest, context: ServerContext) -> pb.RevokeAllResponse:
         """PhotoService.RevokeAll."""
         owner = self._authenticator.owner(context.invocation_metadata())
-        reply = await self._registry.revoke_owner(owner)
-        receipts = [pb.Receipt(photo_id=ended.photo_id, bundle=ended.receipt_bundle) for ended in reply.ended]
-        return pb.RevokeAllResponse(receipts=receipts, pending_photo_ids=reply.pending_photo_ids)
+        revoked = await self._registry.revoke_owner(owner)
+        receipts = [pb.Receipt(photo_id=photo_id, bundle=bundle) for photo_id, bundle in revoked.ended.items()]
+        return pb.RevokeAllResponse(receipts=receipts, pending_photo_ids=revoked.pending)
 
     async def list_scenes(self, request: pb.ListScenesRequest, context: ServerContext) -> pb.ListScenesResponse:
         """PhotoService.ListScenes."""

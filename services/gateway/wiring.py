@@ -25,7 +25,7 @@ def build() -> App:
     book, stream, purge = parts.custody(settings.registry_target)
     ingest = ClosingChannel(parts.channel("ingest", settings.gateway_ingest_target))
     render = ClosingChannel(parts.channel("render", settings.gateway_render_target))
-    registry, tasks = Registry(next(iter(purge.channels.values()))), Tasks()
+    registry, tasks = Registry(purge.channels, book, parts.clock), Tasks()
     metrics = GatewayMetrics(parts.metrics.registry)
     route = Route(
         book=book,

@@ -52,7 +52,7 @@ from services.render.picture import Progress as Tell
 from services.render.servicer import RenderServicer
 from services.render.slots import Slots
 from services.render.wiring import ALLOWED as RENDER_ALLOWED
-from tests.unit.serving import authority, calling, identity, new_book, no_tasks_beside, sample, served
+from tests.unit.serving import PURGE, authority, calling, identity, new_book, no_tasks_beside, sample, served
 
 ISSUER = "https://sign-in.test"
 REQUEST_ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -240,7 +240,8 @@ class World:
         )
 
     def gateway(self, ingest: Any, render: Any, purge: Any) -> PhotoServicer:
-        book, registry, clock = self.books["gateway"], Registry(purge), SystemClock()
+        book, clock = self.books["gateway"], SystemClock()
+        registry = Registry({PURGE: purge}, book, clock)
         holder = "gateway/gateway-0/00"
         route = Route(
             book=book,
