@@ -48,6 +48,9 @@ class PurgeSettings(MeshSettings):
     purge_key_create: bool = True
     """Whether keys that are missing are made. Off where they are provisioned: a lost key should be noticed."""
 
+    purge_witnesses: ExistingFile | None = None
+    """Witnesses that cosign the log, one on each line: vkey and URL."""
+
     purge_lease_default: Annotated[float, Field(ge=1, le=600)] = 120.0
     """Seconds of a lease whose TTL nobody asked for."""
     purge_lease_ceiling: Annotated[float, Field(ge=1, le=600)] = 300.0

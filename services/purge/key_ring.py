@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from mesh.clock import Clock
@@ -41,15 +42,26 @@ class KeyRing:
     """A component. keys: what signs now. list: what is published. A SIGHUP makes it look into the folder again."""
 
     def __init__(
-        self, directory: Path, keys: KeyList, *, clock: Clock, create: bool = False, agent: Path | None = None
+        self,
+        directory: Path,
+        keys: KeyList,
+        *,
+        clock: Clock,
+        create: bool = False,
+        agent: Path | None = None,
+        witnesses: Iterable[str] = (),
     ) -> None:
-        """keys: as ``read_list`` found it. Raises ConfigError, also when a key is missing that has signed before:
-        it is lost then, and making a new one would hide that."""
+        """keys: as ``read_list`` found it. witnesses: vkeys that join the list.
+
+        Raises ConfigError, also when a key is missing that has signed before: it is lost then, and making a new one
+        would hide that.
+        """
         self._directory = directory
         self._agent = agent
         self._clock = clock
         self._known = keys
         self.keys = load_keys(directory, origin=keys.origin, create=create and not keys.log, agent=agent)
+        self.list = replace(keys, witnesses=tuple(dict.fromkeys([*keys.witnesses, *witnesses])))
         self.list = self._with(self.keys)
         self._changed: list[Callable[[KeyList], None]] = []
         self._task: asyncio.Task[None] | None = None
@@ -102,7 +114,7 @@ class KeyRing:
             await log.rotate(keys.log)
 
     def _with(self, keys: SigningKeys) -> KeyList:
-        return self._known.signing(keys.receipts.public_key(), keys.log.key.public_key(), int(self._clock.wall()))
+        return self.list.signing(keys.receipts.public_key(), keys.log.key.public_key(), int(self._clock.wall()))
 
     def _on_hangup(self) -> None:
         if self._task is None or self._task.done():

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from mesh.clock import Clock
 from mesh.errors import ConfigError, Unavailable
-from mesh.transparency.checkpoint import open_checkpoint
+from mesh.transparency.checkpoint import Checkpoint
 from mesh.transparency.merkle import consistency_proof, inclusion_proof
 from mesh.transparency.note import Signer, Verifier
 from mesh.transparency.tiles import CHECKPOINT_PATH, COSIGNED_PATH, MAX_ENTRY, WIDTH, File, TileTree, read_entries
@@ -146,6 +146,17 @@ class Log:
         return self._state.checkpoint
 
     @property
+    def head(self) -> tuple[bytes, int]:
+        """The newest checkpoint and how many entries are under it, of one moment."""
+        state = self._state
+        return state.checkpoint, state.edge.size
+
+    @property
+    def cosigned_size(self) -> int:
+        """Entries under the newest checkpoint that a witness has cosigned in this run."""
+        return self._cosigned[0] if self._cosigned is not None else 0
+
+    @property
     def public_directory(self) -> Path:
         """What may be served as static files."""
         return self._store.public.directory
@@ -215,9 +226,9 @@ class Log:
         """``prove(index)`` without the checkpoint. Raises IndexError."""
         return list(self.prove(index).hashes)
 
-    def consistency_proof(self, old: int) -> list[bytes]:
-        """That the newest checkpoint's tree extends the tree of ``old`` leaves. Raises ValueError beyond it."""
-        size = self._state.edge.size
+    def consistency_proof(self, old: int, size: int | None = None) -> list[bytes]:
+        """That the tree of ``size`` leaves (or the newest checkpoint's) extends that of ``old``. Raises ValueError."""
+        size = self._state.edge.size if size is None else size
         return consistency_proof(old, size, TileTree(self._store.public.reader, size).node)
 
     async def wait_integrated(self, index: int) -> None:
@@ -254,27 +265,29 @@ class Log:
         self._integrating.add_done_callback(_observed)
         await asyncio.shield(self._integrating)
 
-    async def cosign(self, cosigned: bytes) -> None:
-        """Publish a checkpoint of this log with the signature lines of witnesses below its own.
+    async def cosign(self, checkpoint: bytes, lines: bytes) -> None:
+        """Publish ``checkpoint`` (as ``head`` gave it) with the signature lines of witnesses below its own.
 
-        It takes the place of the newest checkpoint if it is the same, and is kept apart from it until a newer one has
+        It takes the place of the newest checkpoint if it still is that, and is kept apart from it until a newer one has
         cosignatures. Raises Unavailable when the disk fails.
         """
-        verifier = self._signer.verifier
-        size = open_checkpoint(cosigned, verifier).size
+        size = Checkpoint.parse(checkpoint.decode().partition("\n\n")[0] + "\n").size
+        cosigned = checkpoint + lines
         try:
-            await asyncio.get_running_loop().run_in_executor(self._tile_thread, self._publish_cosigned, cosigned)
+            await asyncio.get_running_loop().run_in_executor(
+                self._tile_thread, self._publish_cosigned, checkpoint, cosigned
+            )
         except OSError as error:
             raise Unavailable("LOG_DISK", "The receipt log's disk refused a write; check it.") from error
         if self._cosigned is None or size >= self._cosigned[0]:
             self._cosigned = size, cosigned
 
-    def _publish_cosigned(self, cosigned: bytes) -> None:
+    def _publish_cosigned(self, checkpoint: bytes, cosigned: bytes) -> None:
         """In the thread that publishes checkpoints, so that none of them is overwritten by an older one."""
         public = self._store.public
         public.replace(File(COSIGNED_PATH, cosigned))
         newest = public.checkpoint()
-        if newest is not None and cosigned.partition(b"\n\n")[0] == newest.partition(b"\n\n")[0]:
+        if newest is not None and newest.startswith(checkpoint):
             public.replace(File(CHECKPOINT_PATH, cosigned))
 
     def read_side(self, name: str) -> bytes | None:

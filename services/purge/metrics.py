@@ -58,6 +58,12 @@ class PurgeMetrics:
         counts = _Counts("mayfly_custody_lost", lost, "service", lambda: {s: book.lost[s] for s in SERVICES})
         self._registry.register(counts)
 
+    def witnesses(self, answers: ReadMany, cosigned: Read) -> None:
+        """What witnesses answer: cosigned, away, refused."""
+        text = "Answers of witnesses that were shown a checkpoint."
+        self._registry.register(_Counts("mayfly_witness_answers", text, "result", answers))
+        self.gauge("mayfly_log_cosigned_entries", "Entries under the newest cosigned checkpoint.", cosigned)
+
     def registry(self, attestation: Attestation, up: Callable[[], bool]) -> None:
         """What attestation finds."""
         self.gauge("mayfly_registry_up", "1 while Redis answers.", up)

@@ -12,6 +12,7 @@ from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
 from services.purge.public_files import LogFiles, PublicKeys
 from services.purge.servicer import CUSTODY, REGISTRY, add_to
+from services.purge.witnessing import Witnessing, read_witnesses
 
 _REGISTRY_METHODS = (
     "GrantLease", "SettleLease", "RevokeLease", "RevokeOwner", "Park", "Claim", "ReturnClaim", "GetReceipt",
@@ -27,12 +28,14 @@ def build() -> App:
     settings = load(PurgeSettings, "purge")
     parts = Assembly("purge", settings)
     origin = settings.purge_log_origin
+    witnesses = read_witnesses(settings.purge_witnesses)
     keys = KeyRing(
         settings.purge_key_dir,
         read_list(settings.purge_log_dir, origin),
         clock=parts.clock,
         create=settings.purge_key_create,
         agent=settings.purge_key_agent,
+        witnesses=[witness.verifier.vkey for witness in witnesses],
     )
     redis = settings.redis()
     log = Log.open(
@@ -44,6 +47,7 @@ def build() -> App:
         interval=settings.purge_log_interval,
     )
     keys.keep(log)
+    metrics = PurgeMetrics(parts.metrics.registry)
     core = Core(
         redis=redis,
         log=log,
@@ -51,7 +55,7 @@ def build() -> App:
         terms=settings.terms(),
         parked_limit=settings.purge_parked_limit,
         clock=parts.clock,
-        metrics=PurgeMetrics(parts.metrics.registry),
+        metrics=metrics,
         name=settings.instance,
     )
     parts.health.checks["registry"] = lambda: core.attestation.safe
@@ -65,5 +69,7 @@ def build() -> App:
     if settings.reflection:
         server.serve_reflection((REGISTRY, CUSTODY))
     app = parts.app(core, server=server)
-    app.add(Farewell(core), keys)
+    witnessing = Witnessing(log, witnesses, parts.clock)
+    metrics.witnesses(witnessing.results, lambda: log.cosigned_size)
+    app.add(Farewell(core), keys, witnessing)
     return app

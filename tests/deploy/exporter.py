@@ -24,6 +24,7 @@ from services.purge.core import Core
 from services.purge.grants import Terms
 from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
+from services.purge.witnessing import Witnessing
 from services.render.metrics import RenderMetrics
 from tests.deploy.settings import SERVICES
 
@@ -71,6 +72,7 @@ class Mesh:
             clock=clock,
             metrics=purge,
         )
+        purge.witnesses(Witnessing(self.log, [], clock).results, lambda: self.log.cosigned_size)
         self.core.link.up = True
         self.core.attestation.violations = {}
 
