@@ -20,6 +20,8 @@ IN_FLIGHT = 2  # batches: one on the wire while the next is written
 Exchange = Callable[[Sequence[bytes]], Awaitable[list[Any]]]
 Group = Sequence[bytes]
 """Packed commands that one caller wants in one batch, in this order."""
+_Waiting = tuple[Group, int, asyncio.Future[list[Any]]]
+"""A group, its bytes, and where its replies go."""
 
 
 class Lane:
@@ -30,7 +32,7 @@ class Lane:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._queue: deque[tuple[Group, asyncio.Future[list[Any]]]] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._waiting = 0
         self._scheduled = False
         self._running: set[asyncio.Task[None]] = set()
@@ -45,7 +47,7 @@ class Lane:
             future.set_result([Disconnected("too much waits for this server")] * len(group))
             return future
         self._waiting += size
-        self._queue.append((group, future))
+        self._queue.append((group, size, future))
         if not self._scheduled and len(self._running) < IN_FLIGHT:
             self._scheduled = True
             loop.call_soon(self._flush)
@@ -65,23 +67,23 @@ class Lane:
             self._running.add(task)
             task.add_done_callback(self._done)
 
-    def _take(self) -> list[tuple[Group, asyncio.Future[list[Any]]]]:
-        batch: list[tuple[Group, asyncio.Future[list[Any]]]] = []
-        count = size = 0
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        count = total = 0
         while self._queue:
-            group = self._queue[0][0]
-            count, size = count + len(group), size + sum(map(len, group))
-            if batch and (count > MAX_COMMANDS or size > MAX_BYTES):
+            group, size, _ = self._queue[0]
+            count, total = count + len(group), total + size
+            if batch and (count > MAX_COMMANDS or total > MAX_BYTES):
                 break
             batch.append(self._queue.popleft())
-            self._waiting -= sum(map(len, group))
+            self._waiting -= size
         return batch
 
-    async def _run(self, batch: list[tuple[Group, asyncio.Future[list[Any]]]]) -> None:
+    async def _run(self, batch: list[_Waiting]) -> None:
         self.round_trips += 1
-        replies = await self._exchange([packed for group, _ in batch for packed in group])
+        replies = await self._exchange([packed for group, _, _ in batch for packed in group])
         start = 0
-        for group, future in batch:
+        for group, _, future in batch:
             end = start + len(group)
             if not future.done():
                 future.set_result(replies[start:end])
@@ -92,8 +94,8 @@ class Lane:
     def _give_up(self, error: Disconnected) -> None:
         """Whoever waits behind a dead server would wait for its timeout once more; nothing of theirs was sent."""
         while self._queue:
-            group, future = self._queue.popleft()
-            self._waiting -= sum(map(len, group))
+            group, size, future = self._queue.popleft()
+            self._waiting -= size
             if not future.done():
                 future.set_result([error] * len(group))
 

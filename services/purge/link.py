@@ -149,14 +149,14 @@ class Link:
 
     async def _batch(self, commands: Sequence[tuple[str, Sequence[Word]]]) -> list[Any]:
         """Each server's commands in one group, in their order."""
+        if self._topology.only is not None:
+            return await self._lane(self._topology.only)[1].send([pack(*words) for _, words in commands])
         groups: dict[str, tuple[Lane, list[int], list[bytes]]] = {}
         for index, (key, words) in enumerate(commands):
             server, lane = self._lane(self._topology.server_of(key))
             _, indices, packed = groups.setdefault(server.name, (lane, [], []))
             indices.append(index)
             packed.append(pack(*words))
-        if len(groups) == 1:
-            return await next(iter((lane.send(packed)) for lane, _, packed in groups.values()))
         futures = [(indices, lane.send(packed)) for lane, indices, packed in groups.values()]
         replies: list[Any] = [None] * len(commands)
         for indices, future in futures:

@@ -39,6 +39,10 @@ class Topology(Protocol):
 
     client: Any
 
+    @property
+    def only(self) -> Server | None:
+        """The server that has every key, if there is one."""
+
     async def ready(self) -> None:
         """Finds the servers, unless they are known. Raises RedisError, OSError."""
 
@@ -84,16 +88,16 @@ class _Pooled:
 class _Whole:
     """One primary that has all keys."""
 
-    _server: Server
+    only: Server
 
     async def ready(self) -> None:
         """Nothing is to be found before the first connection."""
 
     def server_of(self, key: str) -> Server:
-        return self._server
+        return self.only
 
     def primaries(self) -> Sequence[Server]:
-        return (self._server,)
+        return (self.only,)
 
     async def moved(self, error: MovedError) -> None:
         """Only a cluster's node says so, which this is not."""
@@ -107,7 +111,7 @@ class Single(_Whole):
         self._pool = _pool_to(address, target)
         self.client: Any = Redis.from_pool(self._pool)
         host = target.hosts[0].host if target.hosts else None
-        self._server = _Pooled(self._pool, target.tls, lambda: host)
+        self.only = _Pooled(self._pool, target.tls, lambda: host)
 
     async def refresh(self) -> None:
         """A failed connection is gone already; the next one resolves the name anew."""
@@ -134,7 +138,7 @@ class Sentinels(_Whole):
             **usual,
         )
         self.client: Any = Redis.from_pool(self._pool)
-        self._server = _Pooled(self._pool, target.tls, self._named)
+        self.only = _Pooled(self._pool, target.tls, self._named)
 
     def _named(self) -> str | None:
         address: tuple[str, int] | None = self._pool.master_address
@@ -174,6 +178,8 @@ class _Node:
 
 class Cluster:
     """Primaries that share the slots. The client keeps their map; this keeps it from retrying on its own."""
+
+    only = None
 
     def __init__(self, address: RedisAddress, target: Target) -> None:
         options = connection_options(address, target)
