@@ -43,6 +43,11 @@ class Tasks:
             await asyncio.wait(set(self._running), timeout=left)
         return not self._running
 
+    async def wait_for_those(self, seconds: float) -> None:
+        """Waits for the tasks that run now, not for those that come meanwhile; at most ``seconds``."""
+        if running := set(self._running):
+            await asyncio.wait(running, timeout=seconds)
+
     async def cancel(self) -> None:
         """Cancels what runs, and waits for it."""
         running = set(self._running)

@@ -18,6 +18,7 @@ class ExitCode(enum.IntEnum):
     AGAIN = 5
     NOT_ALLOWED = 6
     NOT_VERIFIED = 7
+    IRREVOCABLE = 8
     INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
@@ -30,6 +31,7 @@ MEANINGS = (
     (ExitCode.AGAIN, "try again later: away, busy, or out of time"),
     (ExitCode.NOT_ALLOWED, "not signed in, or not allowed"),
     (ExitCode.NOT_VERIFIED, "verification failed"),
+    (ExitCode.IRREVOCABLE, "a service has not confirmed that a photo is gone"),
     (ExitCode.INTERRUPTED, "interrupted"),
 )
 

@@ -13,6 +13,7 @@ from clients.cli import (
     demo,
     down,
     failing,
+    purge,
     receipt,
     render,
     revoke,
@@ -40,6 +41,7 @@ _PANELS = (
         ),
     ),
     ("The mesh on this machine", (up.up, down.down, status.status, token.token, demo.demo)),
+    ("For operators", (purge.purge,)),
 )
 _EPILOG = "Exit status: " + " · ".join(f"{int(code)} {meaning}" for code, meaning in MEANINGS)
 

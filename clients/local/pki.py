@@ -16,11 +16,13 @@ TRUST_DOMAIN = "mayfly.local"
 IDENTITIES = ("gateway", "ingest", "render", "purge", "auditor", "prometheus")
 PUBLIC = "public"
 """The gateway's face towards apps: of the same CA, but without a SPIFFE id, so that it opens no door inside."""
+OPERATOR = "operator"
+"""May revoke everything, and nothing else. In a folder of its own, which no service is given."""
 RENEW_WITHIN = timedelta(days=1)
 
 
 class Pki:
-    """Files below one folder: ca.pem, ca.key, and NAME.pem, NAME.key for each identity."""
+    """Files below one folder: ca.pem, ca.key, and NAME.pem, NAME.key for each identity; the operator's in operator/."""
 
     def __init__(self, folder: Path, clock: Callable[[], datetime] = utc_now) -> None:
         self._folder = folder
@@ -28,14 +30,15 @@ class Pki:
         self.ca = folder / "ca.pem"
 
     def certificate(self, name: str) -> Path:
-        return self._folder / f"{name}.pem"
+        return self._place(name) / f"{name}.pem"
 
     def key(self, name: str) -> Path:
-        return self._folder / f"{name}.key"
+        return self._place(name) / f"{name}.key"
 
     def ensure(self) -> list[str]:
         """Makes or renews what needs it; returns the names of what is new."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for place in (self._folder, self._place(OPERATOR)):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
         renewed: list[str] = []
         now = self._clock()
         authority = self._load("ca")
@@ -44,12 +47,15 @@ class Pki:
             authority = new_authority(now)
             self._store("ca", authority)
             renewed.append("ca")
-        for name in (*IDENTITIES, PUBLIC):
+        for name in (*IDENTITIES, PUBLIC, OPERATOR):
             leaf = self._load(name)
             if leaf is None or not leaf.lasts(now, RENEW_WITHIN) or not leaf.signed_by(authority):
                 self._store(name, new_leaf(authority, name, _names(name), now))
                 renewed.append(name)
         return renewed
+
+    def _place(self, name: str) -> Path:
+        return self._folder / OPERATOR if name == OPERATOR else self._folder
 
     def _load(self, name: str) -> KeyPair | None:
         try:

@@ -16,6 +16,7 @@ from mesh.clock import Clock
 from services.purge.lease import Holding, Lease, State, WrongState
 from services.purge.record import Grant
 from services.purge.remembered import Remembered
+from services.purge.unconfirmed import Unconfirmed
 
 Test = Callable[[Lease], bool]
 _FRESH = Lease()
@@ -64,7 +65,7 @@ class Book:
         self.held: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.parked_bytes = 0
-        self.unconfirmed: set[tuple[str, str]] = set()
+        self.unconfirmed = Unconfirmed(clock)
         self.opened: list[Callable[[Entry], None]] = []
 
     def __len__(self) -> int:
@@ -140,7 +141,7 @@ class Book:
         self.move(entry.photo_id, lambda _: lease, parked=0)
         self._remove(entry)
         self._ended.add(entry.photo_id, entry.expire)
-        self.unconfirmed |= {(entry.photo_id, holder) for holder in late}
+        self.unconfirmed.add(entry.photo_id, late, entry.expire)
 
     def let_go(self, entry: Entry) -> None:
         """The lease is another replica's now: it owes no receipt here."""
@@ -149,11 +150,13 @@ class Book:
 
     def confirm(self, photo_id: str, holder: str) -> None:
         """A holder says, late, that it has nothing of an ended lease."""
-        self.unconfirmed.discard((photo_id, holder))
+        self.unconfirmed.confirm(photo_id, holder)
 
     def late(self, photo_id: str, holder: str) -> None:
         """A holder says that it has a photo whose lease has ended."""
-        self.unconfirmed.add((photo_id, holder))
+        self.unconfirmed.add(
+            photo_id, [holder], self._clock.wall() if (expire := self.expiry(photo_id)) is None else expire
+        )
 
     def bury(self, instance: str, epoch: str) -> list[tuple[str, str]]:
         """All that other epochs of ``service/instance`` held is LOST; returns these photos and holders."""
@@ -163,7 +166,7 @@ class Book:
             for entry in self.held_by(holder):
                 self.change(entry, entry.lease.lose(holder))
                 dead.append((entry.photo_id, holder))
-        self.unconfirmed = {(p, h) for p, h in self.unconfirmed if not h.startswith(prefix) or h == alive}
+        self.unconfirmed.bury(instance, alive)
         return dead
 
     def held_by(self, holder: str) -> list[Entry]:

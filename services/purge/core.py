@@ -18,7 +18,9 @@ from services.purge.ledger import Ledger
 from services.purge.link import Link
 from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
+from services.purge.operator import Operator
 from services.purge.parked import Parking
+from services.purge.pause import Pause
 from services.purge.pseudonym import Pseudonyms
 from services.purge.reaper import Reaper
 from services.purge.recovery import Recovery
@@ -71,14 +73,24 @@ class Core:
         )
         safe = self.attestation.require_safe
         self.parking = Parking(registry=self.registry, book=self.book, clock=clock, limit=parked_limit, safe=safe)
+        self.pause = Pause(clock)
         self.grants = Grants(
             terms=terms,
-            safe=safe,
+            safe=self._may_grant,
             pseudonyms=self.pseudonyms,
             registry=self.registry,
             book=self.book,
             ledger=self.ledger,
             endings=self.endings,
+            clock=clock,
+            metrics=metrics,
+        )
+        self.operator = Operator(
+            book=self.book,
+            endings=self.endings,
+            holders=self.custody,
+            grants=self.grants,
+            pause=self.pause,
             clock=clock,
             metrics=metrics,
         )
@@ -98,6 +110,7 @@ class Core:
     async def stop(self) -> None:
         """Leases that live on are taken up again at the next start."""
         await self.grants.stop()
+        await self.operator.stop()
         await self.parking.stop()
         await self.attestation.stop()
         await self.reaper.stop()
@@ -105,6 +118,10 @@ class Core:
         await self.custody.stop()
         await self.ledger.log.close()
         await self.link.close()
+
+    def _may_grant(self) -> None:
+        self.attestation.require_safe()
+        self.pause.require_none()
 
     def _lost(self, photo_id: str) -> None:
         self.endings.lose(photo_id)

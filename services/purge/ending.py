@@ -121,6 +121,15 @@ class Endings:
             raise gone()
         return logged
 
+    @property
+    def registry_up(self) -> bool:
+        """Whether an end can be decided now."""
+        return self._registry.link.up
+
+    def take_back(self, entry: Entry) -> asyncio.Future[Logged]:
+        """The operator wants everything to end: begins it, or joins the end that is under way."""
+        return self._begin(entry, Outcome.REVOKED, "operator")[1]
+
     def expire(self, photo_id: str) -> None:
         """The lease is overdue: ends it, with or without the registry."""
         self._spontaneous(photo_id, Outcome.EXPIRED, "overdue")

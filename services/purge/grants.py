@@ -110,6 +110,10 @@ class Grants:
             raise
         return grant
 
+    async def admitted(self) -> None:
+        """Until every admission that is under way now has its lease, or has failed; at most 5 s."""
+        await self._tasks.wait_for_those(5)
+
     async def stop(self) -> None:
         """Waits for admissions under way."""
         await self._tasks.wait(5)

@@ -27,6 +27,8 @@ class PurgeMetrics:
         r = self._registry = registry
         self.granted = Counter("mayfly_leases_granted_total", "Leases granted, that is, logged.", registry=r)
         self.ended = Counter("mayfly_leases_ended_total", "Leases ended.", ("outcome", "reason"), registry=r)
+        pressed = "Times that an operator has revoked everything."
+        self.operator_purges = Counter("mayfly_operator_purges_total", pressed, registry=r)
         self.receipts = Counter("mayfly_receipts_total", "Receipts logged.", ("outcome",), registry=r)
         self.sync_seconds = Histogram("mayfly_log_sync_seconds", "Group commits of the log.", registry=r, buckets=_SYNC)
 
@@ -54,6 +56,8 @@ class PurgeMetrics:
         self.gauges("mayfly_custody_held", held, "service", lambda: {s: book.held[s] for s in SERVICES})
         overdue = "Photos that a service has not let go of although their lease has its receipt."
         self.gauges("mayfly_custody_overdue", overdue, "service", lambda: _overdue(book))
+        stuck = "Ended leases that a service has neither let go of nor died with, past their end."
+        self.gauges("mayfly_leases_irrevocable", stuck, "service", lambda: _irrevocable(book))
         lost = "Custody that ended without the holder's word."
         counts = _Counts("mayfly_custody_lost", lost, "service", lambda: {s: book.lost[s] for s in SERVICES})
         self._registry.register(counts)
@@ -86,8 +90,13 @@ def _parked(book: Book) -> float:
 
 
 def _overdue(book: Book) -> dict[str, float]:
-    late = Count(service_of(holder) for _, holder in list(book.unconfirmed))
+    late = Count(service_of(holder) for _, holder in book.unconfirmed)
     return {service: late[service] for service in SERVICES}
+
+
+def _irrevocable(book: Book) -> dict[str, float]:
+    stuck = Count(service_of(each.holder) for each in book.unconfirmed.irrevocable())
+    return {service: stuck[service] for service in SERVICES}
 
 
 class _Gauge(Collector):

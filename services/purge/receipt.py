@@ -42,7 +42,7 @@ REASONS: Final = frozenset(
 )
 SETTLING: Final = frozenset({"delivered", "collected"})
 HOLDERS: Final = frozenset({"gateway", "ingest", "render", "purge"})
-STATES: Final = frozenset({"released", "lost", "unknown"})
+STATES: Final = frozenset({"released", "lost", "unknown", "unconfirmed"})
 MAX_SECONDS: Final = 1e9
 
 _NONCE_DOMAIN: Final = b"mayfly.receipt.nonce.v1\0"
@@ -76,7 +76,11 @@ _LOGGED = frozenset({"type", "envelope"})
 
 @dataclass(frozen=True, slots=True)
 class Custody:
-    """One holder's interval. seconds: how long, rounded to a millisecond; an upper bound unless ``released``."""
+    """One holder's interval. seconds: how long, rounded to a millisecond; an upper bound for ``lost`` and ``unknown``.
+
+    lost: its process is known to be dead. unknown: it was named, and never heard of. unconfirmed: it has neither let go
+    nor is known to be dead; ``seconds`` goes to the moment of signing.
+    """
 
     holder: str
     state: str
@@ -84,7 +88,7 @@ class Custody:
 
     def __post_init__(self) -> None:
         _require(self.holder in HOLDERS, "a holder is one of the four services")
-        _require(self.state in STATES, "custody ends as released, lost or unknown")
+        _require(self.state in STATES, "custody ends as released, lost, unknown or unconfirmed")
         object.__setattr__(self, "seconds", _duration(self.seconds))
 
 

@@ -9,7 +9,7 @@ from services.purge import receipt
 from services.purge.book import Entry, service_of
 from services.purge.lease import Custody, End, Holding, Lease
 
-_STATES = {Holding.RELEASED: "released", Holding.LOST: "lost", Holding.HELD: "lost"}
+_STATES = {Holding.RELEASED: "released", Holding.LOST: "lost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ def make(
 ) -> receipt.Receipt:
     """The receipt of ``entry``, whose lease is concluded.
 
-    expected:  holders that were named for it; one that was never heard of stands there as "unknown".
+    expected:  holders that were named for it; one that was never heard of stands there as "unknown". One that holds it
+               still, as far as anybody knows, is "unconfirmed": "lost" is said only of processes known to be dead.
     ended:     Unix seconds when custody was over. now: the same moment, monotonic.
     """
     grant = entry.grant
@@ -62,7 +63,9 @@ def _custody(entry: Entry, holder: str, held: Custody, now: float, residency: fl
         # Nobody measured it: from when purge heard of it, or else the whole time, is an upper bound.
         since = entry.since.get(holder)
         seconds = seconds + now - since if since is not None else residency or 0.0
-    return receipt.Custody(service_of(holder), _STATES[held.holding], max(0.0, seconds))
+    # ``entry`` is as it was before the lease was concluded, which took for lost whoever had not released.
+    state = "unconfirmed" if holder in entry.lease.holders else _STATES[held.holding]
+    return receipt.Custody(service_of(holder), state, max(0.0, seconds))
 
 
 def _lockdown(profiles: Mapping[str, Profile]) -> dict[str, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.config import load
+from services.purge import operator_servicer
 from services.purge.config import PurgeSettings
 from services.purge.core import Core, Farewell
 from services.purge.key_ring import KeyRing, read_list
@@ -20,6 +21,7 @@ _REGISTRY_METHODS = (
 ALLOWED = {
     **{f"/{REGISTRY}/{method}": frozenset({"gateway"}) for method in _REGISTRY_METHODS},
     f"/{CUSTODY}/Attend": frozenset({"gateway", "ingest", "render"}),
+    **operator_servicer.ALLOWED,
 }
 
 
@@ -66,8 +68,9 @@ def build() -> App:
     parts.ops.mount("/keys/", public_keys)
     server = parts.inside_server(ALLOWED)
     add_to(server.grpc, core, settings.trust_domain)
+    operator_servicer.add_to(server.grpc, core.operator)
     if settings.reflection:
-        server.serve_reflection((REGISTRY, CUSTODY))
+        server.serve_reflection((REGISTRY, CUSTODY, operator_servicer.OPERATOR))
     app = parts.app(core, server=server)
     witnessing = Witnessing(log, witnesses, parts.clock)
     metrics.witnesses(witnessing.results, lambda: log.cosigned_size)

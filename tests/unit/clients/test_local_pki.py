@@ -9,9 +9,12 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
+from clients.local import environment
 from clients.local.authority import LEAF_LIFETIME, utc_now
-from clients.local.pki import IDENTITIES, PUBLIC, TRUST_DOMAIN, Pki
+from clients.local.environment import SERVICES, Addresses, Redis
+from clients.local.pki import IDENTITIES, OPERATOR, PUBLIC, TRUST_DOMAIN, Pki
 from clients.local.sign_in import AUDIENCE, ISSUER, SignIn
+from clients.local.state import StateFolder
 from mesh.errors import ConfigError
 from mesh.identity import Identity, spiffe_uris, tls_name
 
@@ -28,9 +31,13 @@ def _certificate(pki: Pki, name: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate(pki.certificate(name).read_bytes())
 
 
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def test_each_service_gets_an_identity_that_the_mesh_takes(tmp_path: Path) -> None:
     pki = Pki(tmp_path / "pki")
-    assert set(pki.ensure()) == {"ca", PUBLIC, *IDENTITIES}
+    assert set(pki.ensure()) == {"ca", PUBLIC, OPERATOR, *IDENTITIES}
     for name in IDENTITIES:
         Identity.load(cert=pki.certificate(name), key=pki.key(name), ca=pki.ca, trust_domain=TRUST_DOMAIN, service=name)
         usage = _certificate(pki, name).extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -52,6 +59,21 @@ def test_the_public_face_opens_no_door_inside(tmp_path: Path) -> None:
     assert spiffe_uris(_certificate(pki, "gateway")) == ["spiffe://mayfly.local/gateway"]
 
 
+def test_the_operators_credential_is_in_a_folder_of_its_own_that_no_service_is_given(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path / "state")
+    state.create()
+    pki = Pki(state.pki)
+    pki.ensure()
+    assert spiffe_uris(_certificate(pki, OPERATOR)) == ["spiffe://mayfly.local/operator"]
+    folder = pki.certificate(OPERATOR).parent
+    assert (folder, folder.stat().st_mode & 0o777) == (state.pki / "operator", 0o700)
+    assert {path.name for path in folder.iterdir()} == {"operator.pem", "operator.key"}
+    places = {name: Addresses("127.0.0.1:1", "127.0.0.1:2") for name in SERVICES}
+    for service in SERVICES:
+        told = environment.build(service, state=state, addresses=places, redis=Redis(), overrides={})
+        assert not any(str(folder) in value for value in told.values())
+
+
 def test_the_ca_signs_leaves_only(tmp_path: Path) -> None:
     pki = Pki(tmp_path)
     pki.ensure()
@@ -63,15 +85,15 @@ def test_keys_are_for_their_owner_only(tmp_path: Path) -> None:
     pki = Pki(tmp_path / "pki")
     pki.ensure()
     assert (tmp_path / "pki").stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "pki").iterdir()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in files_in(tmp_path / "pki")} == {0o600}
 
 
 def test_a_second_look_changes_nothing(tmp_path: Path) -> None:
     pki = Pki(tmp_path)
     pki.ensure()
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    before = {path: path.read_bytes() for path in files_in(tmp_path)}
     assert pki.ensure() == []
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert {path: path.read_bytes() for path in files_in(tmp_path)} == before
 
 
 def test_leaves_are_renewed_a_day_before_they_end_and_the_ca_is_not(tmp_path: Path) -> None:
@@ -81,7 +103,7 @@ def test_leaves_are_renewed_a_day_before_they_end_and_the_ca_is_not(tmp_path: Pa
     clock.now += LEAF_LIFETIME - timedelta(days=1, minutes=1)
     assert pki.ensure() == []
     clock.now += timedelta(minutes=2)
-    assert set(pki.ensure()) == {PUBLIC, *IDENTITIES}
+    assert set(pki.ensure()) == {PUBLIC, OPERATOR, *IDENTITIES}
     assert pki.ensure() == []
 
 
@@ -90,7 +112,7 @@ def test_a_ca_that_would_end_before_its_leaves_is_replaced_with_all_of_them(tmp_
     pki = Pki(tmp_path, clock)
     pki.ensure()
     clock.now += timedelta(days=83)
-    assert set(pki.ensure()) == {"ca", PUBLIC, *IDENTITIES}
+    assert set(pki.ensure()) == {"ca", PUBLIC, OPERATOR, *IDENTITIES}
 
 
 @pytest.mark.parametrize("damage", [b"", b"not PEM", None])

@@ -68,7 +68,7 @@ async def test_settle_is_honest_about_holders_that_did_not_release(purge: Desk) 
     began = time.monotonic()
     logged = await purge.core.endings.settle(grant.photo_id, [ingest.name, "render/render-0/" + "0" * 16], "delivered")
     assert 1.9 < time.monotonic() - began < 3
-    assert {(c.holder, c.state) for c in logged.receipt.custody} == {("ingest", "lost"), ("render", "unknown")}
+    assert {(c.holder, c.state) for c in logged.receipt.custody} == {("ingest", "unconfirmed"), ("render", "unknown")}
     await ingest.told_to_drop(grant.photo_id)
     assert purge.metric("mayfly_custody_overdue", service="ingest") == 1
     await ingest.report(Event(grant.photo_id, "C"))
@@ -108,7 +108,7 @@ async def test_an_unconfirmed_revocation_is_answered_without_a_receipt_and_ends_
     await eventually(lambda: purge.metric("mayfly_revocations_unconfirmed") == 0)
 
 
-async def test_a_lease_nobody_ends_expires_on_time_with_custody_lost(purge: Desk, admin: Any) -> None:
+async def test_a_lease_nobody_ends_expires_on_time_with_custody_unconfirmed(purge: Desk, admin: Any) -> None:
     ingest = await Holder(purge.core).connect()
     grant = await purge.grant(ttl=1.0)
     await ingest.hold(grant.photo_id)
@@ -120,7 +120,7 @@ async def test_a_lease_nobody_ends_expires_on_time_with_custody_lost(purge: Desk
     assert 0 <= decided - grant.expire < 0.5
     receipt = await purge.receipt_of(grant.photo_id)
     assert time.time() < grant.expire + 2
-    assert (receipt.outcome, receipt.reason, receipt.custody[0].state) == ("expired", "overdue", "lost")
+    assert (receipt.outcome, receipt.reason, receipt.custody[0].state) == ("expired", "overdue", "unconfirmed")
     await eventually(lambda: remains(admin, grant.photo_id) == [])
 
 

@@ -22,6 +22,15 @@ def test_lost_and_unheard_custody_is_bounded_from_above() -> None:
     assert (made.admitted_time, made.ended_time, made.residency_seconds) == (1000, 1010, 10.0)
 
 
+def test_who_neither_let_go_nor_died_is_called_neither() -> None:
+    """A dead process is known by its successor; of one that is only silent nobody may say that it is gone."""
+    grant = a_grant(now=1000.0)
+    ending = Lease().hold(INGEST, 1).hold(RENDER, 1).lose(INGEST).decide(END)
+    entry = Entry(grant.photo_id, grant.expire, 0.0, grant, ending, since={INGEST: 50.0, RENDER: 51.0})
+    made = statement.make(entry, ending.conclude(), END, profiles={}, expected=[], ended=1010.0, now=54.0)
+    assert made.custody == (Custody("ingest", "lost", 4.0), Custody("render", "unconfirmed", 3.0))
+
+
 def test_controls_are_those_that_every_process_of_a_service_had() -> None:
     other = "ingest/j/c"
     lease = Lease().hold(INGEST, 1).hold(other, 1).hold(RENDER, 1).decide(END).conclude()
