@@ -196,6 +196,8 @@ class Custody:
         """A photo that a holder says it holds, at the start of a stream; a report if that is news."""
         entry = self._book.get(photo_id)
         if entry is None:
+            if self._book.expiry(photo_id) is not None:
+                self._book.late(photo_id, session.holder)
             session.send(Revoke(photo_id, self._expiry(photo_id)))
             return None
         if session.holder in entry.lease.custody:

@@ -110,6 +110,17 @@ async def test_what_is_late_before_the_leases_end_is_not_irrevocable_yet(purge: 
     assert purge.core.operator.irrevocable() == []
 
 
+async def test_a_holder_that_comes_back_with_an_ended_lease_is_seen(purge: Desk) -> None:
+    grant = await purge.grant(ttl=1.0)
+    await purge.core.endings.revoke(grant.photo_id, "refused")
+    ingest = await Holder(purge.core).connect(held=[grant.photo_id])
+    assert purge.metric("mayfly_custody_overdue", service="ingest") == 1
+    await eventually(purge.core.operator.irrevocable)
+    await ingest.told_to_drop(grant.photo_id)
+    await ingest.report(Event(grant.photo_id, "C"))
+    assert purge.core.operator.irrevocable() == []
+
+
 async def test_it_goes_on_when_nobody_watches(purge: Desk) -> None:
     ingest = await Holder(purge.core).connect()
     grants = [await purge.grant() for _ in range(3)]
