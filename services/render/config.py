@@ -20,7 +20,7 @@ class RenderSettings(MeshSettings):
     registry_target: Addresses
     """Purge's address; of each replica, comma-separated, where it has several."""
     render_engine: Literal["onnx", "null"] = "onnx"
-    """``null`` makes no picture at all: for measuring the mesh."""
+    """``null`` makes no picture of the photo, only a colour for its size: for measuring and testing the mesh."""
     render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]
     """Where `make setup` has put the models."""
     isolation: Isolation = "strict"

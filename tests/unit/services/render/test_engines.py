@@ -17,7 +17,7 @@ from mesh import errors
 from services.render import models
 from services.render.catalogue import Catalogue
 from services.render.engines.base import Engine
-from services.render.engines.null import NullEngine
+from services.render.engines.null import NullEngine, plain
 from services.render.engines.onnx import OnnxEngine
 from services.render.engines.painted import PaintedStore
 from services.render.picture import Job, Picture
@@ -168,6 +168,13 @@ def test_the_null_engine_reads_nothing() -> None:
     assert pixels(picture.data).shape == (picture.height, picture.width, 3)
     with pytest.raises(errors.Cancelled):
         null.render(Job([], "", 0, 0, 0, ""), lambda step, at: None, lambda: True)
+
+
+def test_the_null_engine_s_picture_tells_the_photo_s_size() -> None:
+    sizes = [(64 + 4 * x, 64 + 4 * y) for x in range(48) for y in range(48)]
+    assert len({plain(*size) for size in sizes}) == len(sizes)
+    picture = _render(NullEngine(), Job([], "", 64, 68, 1, "anything"))
+    assert picture.data == plain(64, 68)
 
 
 def test_missing_and_altered_models_stop_the_start(tmp_path: Path) -> None:
