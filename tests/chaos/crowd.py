@@ -7,7 +7,7 @@ import io
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +17,8 @@ from PIL import Image
 
 from clients.local.mesh import LocalMesh
 from clients.sdk.client import MayflyClient
-from clients.sdk.results import Lease, Picture
+from clients.sdk.results import Lease, Picture, Result
+from mayfly.gateway.v1 import gateway_pb2
 from mesh import errors
 from services.render.engines.null import plain
 from tests.e2e.phone import Phone
@@ -54,7 +55,7 @@ def photo(number: int) -> bytes:
 
 @dataclass(slots=True)
 class Trip:
-    """One photo. end: "delivered", "collected", or the reason of the error. Times: monotonic, seconds."""
+    """One photo. end: "delivered", "collected", "abandoned", or the reason of the error. Times: monotonic, seconds."""
 
     number: int
     began: float
@@ -99,7 +100,7 @@ class Crowd:
             for _ in left:
                 trip = await self.trip()
                 if not trip.arrived:
-                    await asyncio.sleep(_HURRY * random.random())  # noqa: S311 - spreads, hides nothing
+                    await asyncio.sleep(_HURRY * random.random())
 
         await asyncio.gather(*(caller() for _ in range(at_once)))
 
@@ -109,15 +110,17 @@ class Crowd:
 
     async def trip(self) -> Trip:
         """One photo, from its start to its receipt; one of four hangs up and collects."""
+        return await self._trip(self._collect if len(self.trips) % 4 == 3 else self._wait)
+
+    async def _trip(self, go: Callable[[Trip], Awaitable[Picture | None]]) -> Trip:
         number = len(self.trips)
         trip = Trip(number, time.monotonic())
         self.trips.append(trip)
         assert number < FACES, "more photos than faces"
-        go = self._collect if number % 4 == 3 else self._wait
         try:
             async with asyncio.timeout(TTL + GRACE + 1):
                 picture = await go(trip)
-            if picture.data != plain(*size(number)):
+            if picture is not None and picture.data != plain(*size(number)):
                 trip.wrong = "got another's picture"
         except errors.MeshError as error:
             trip.end = error.reason
@@ -127,6 +130,10 @@ class Crowd:
             trip.end, trip.wrong = "HANGS", "was kept waiting beyond its lease"
         trip.over = time.monotonic()
         return trip
+
+    async def abandon(self, count: int) -> list[Trip]:
+        """So many photos whose pictures are parked and never collected, all at the same time."""
+        return list(await asyncio.gather(*(self._trip(self._park) for _ in range(count))))
 
     def tally(self) -> Counter[str]:
         """How many photos ended how."""
@@ -145,18 +152,26 @@ class Crowd:
 
     async def _collect(self, trip: Trip) -> Picture:
         """Hangs up before the picture is there, and comes back for it."""
-        at = trip.number % _CONNECTIONS
-        upload = await self._phones[at].render().start(SCENE, ttl=TTL)
+        accepted = await self._hang_up(trip)
+        lease = Lease(trip.photo_id, accepted.expire_time.ToDatetime(), accepted.resume_token)
+        result = await self._patiently(self._clients[trip.number % _CONNECTIONS], lease)
+        trip.end, trip.receipt = "collected", result.receipt is not None
+        return result.picture
+
+    async def _park(self, trip: Trip) -> None:
+        await self._hang_up(trip)
+        trip.end = "abandoned"
+
+    async def _hang_up(self, trip: Trip) -> gateway_pb2.Accepted:
+        """When the photo is with render."""
+        upload = await self._phones[trip.number % _CONNECTIONS].render().start(SCENE, ttl=TTL)
         trip.photo_id = upload.accepted.photo_id
         await upload.upload(photo(trip.number))
         await upload.until("scrubbed")
         upload.hang_up()
-        lease = Lease(trip.photo_id, upload.accepted.expire_time.ToDatetime(), upload.accepted.resume_token)
-        result = await self._patiently(self._clients[at], lease)
-        trip.end, trip.receipt = "collected", result.receipt is not None
-        return result.picture
+        return upload.accepted
 
-    async def _patiently(self, client: MayflyClient, lease: Lease):
+    async def _patiently(self, client: MayflyClient, lease: Lease) -> Result:
         """Comes again while it is told to."""
         until = time.monotonic() + TTL
         while True:
@@ -171,5 +186,5 @@ class Crowd:
 async def _slowly(data: bytes) -> AsyncIterator[bytes]:
     """With a pause, so that a fault finds photos at every step."""
     yield data[: len(data) // 2]
-    await asyncio.sleep(0.3 * random.random())  # noqa: S311 - spreads, hides nothing
+    await asyncio.sleep(0.3 * random.random())
     yield data[len(data) // 2 :]

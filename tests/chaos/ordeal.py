@@ -40,9 +40,7 @@ class Account:
         return f"{taken_over}healed after {self.healed:.1f} s; photos {dict(self.ends)}; receipts {dict(self.receipts)}"
 
 
-async def endure(
-    mesh: LocalMesh, fault: Fault, servers: Sequence[RedisServer], *, takes_over: bool = False
-) -> Account:
+async def endure(mesh: LocalMesh, fault: Fault, servers: Sequence[RedisServer], *, takes_over: bool = False) -> Account:
     """Lets ``fault`` happen, from its beginning to its end, and checks the promises. AssertionError names the broken.
 
     servers: whose keys are looked at. takes_over: whether new photos must work although the fault goes on.
@@ -63,7 +61,7 @@ async def endure(
         await promises.nothing_stays(servers)
     for seconds in (taken_over, healed):
         assert seconds is None or seconds <= PROMISED, f"new photos worked too late: {account}"
-    print(account)
+    print(account)  # noqa: T201 - with -s, and where a test fails
     return account
 
 

@@ -21,7 +21,9 @@ KEYS_GRACE = 1.5  # seconds that a lease's keys may outlive it
 
 def nobody_has_anothers(crowd: Crowd) -> None:
     """Each caller has its own picture or a clear error, and none was kept waiting."""
-    wrong = [f"photo {trip.number} ({trip.photo_id or 'not granted'}): {trip.wrong}" for trip in crowd.trips if trip.wrong]
+    wrong = [
+        f"photo {trip.number} ({trip.photo_id or 'not granted'}): {trip.wrong}" for trip in crowd.trips if trip.wrong
+    ]
     assert not wrong, "\n".join(wrong)
 
 
