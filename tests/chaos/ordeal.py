@@ -78,6 +78,7 @@ async def works(crowd: Crowd) -> float:
     for attempt in itertools.count():
         tasks.add(asyncio.create_task(batch()))
         done, _ = await asyncio.wait([found], timeout=_EVERY)
+        promises.nobody_has_anothers(crowd)
         if done or attempt * _EVERY > _AT_MOST:
             break
     await asyncio.gather(*tasks)
