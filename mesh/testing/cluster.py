@@ -38,7 +38,7 @@ class Cluster:
             "nodes.conf", "--cluster-replica-validity-factor", "0",
         ]  # fmt: skip
         if tls:
-            usual += ["--tls-cluster", "yes", "--tls-replication", "yes"]
+            usual += ["--tls-cluster", "yes"]
         self._buses = [free_port() for _ in range(6 if replicas else 3)]
         servers = [
             RedisServer(users, [*usual, "--cluster-port", str(bus), *arguments], binary=binary, tls=tls)

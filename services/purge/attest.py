@@ -105,9 +105,11 @@ class Attestation:
     async def _look_safely(self) -> None:
         try:
             await self.look()
-        except Unavailable:
+        except Exception as error:
             # What can't be seen may have changed: whoever restarts it may have turned anything on.
             self._missed = True
+            if not isinstance(error, Unavailable):
+                _log.error("attestation_failed", error_type=type(error).__name__, error_at=error_at(error))
             self.violations = {"unattested": "its Redis could not be attested; try again"}
 
     async def _look_at(self, server: Server, ask: Ask, shard: int | None) -> tuple[Primary, Findings]:

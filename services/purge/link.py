@@ -13,14 +13,14 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from redis.exceptions import AskError, MovedError, RedisError, ResponseError, TryAgainError
+from redis.exceptions import AskError, MovedError, ResponseError, TryAgainError
 
 from mesh.errors import Unavailable
 from mesh.tasks import Tasks
 from services.purge import functions
 from services.purge.address import Host, RedisAddress
 from services.purge.batching import Lane
-from services.purge.refusal import is_answer, refusal
+from services.purge.refusal import FAILURES, is_answer, refusal
 from services.purge.topology import MAX_CONNECTIONS, Replicas, Server, Topology, topology_of
 from services.purge.wire import TIMEOUT, Word, pack
 
@@ -86,7 +86,7 @@ class Link:
             if not self._ready:
                 await self._find()
             replies = await self._batch(commands)
-        except (Unavailable, RedisError) as error:
+        except (Unavailable, *FAILURES) as error:
             replies = [error] * len(commands)
         if any(isinstance(reply, Exception) for reply in replies):
             await self._mend(commands, replies)
@@ -104,7 +104,7 @@ class Link:
             if not self._ready:
                 await self._find()
             return [self._lane(server) for server in self._topology.primaries()]
-        except RedisError as error:
+        except FAILURES as error:
             self._judge([error])
             raise refusal(error) from error
 
@@ -112,7 +112,7 @@ class Link:
         """The name of the server that has the key. Raises Unavailable while nobody does."""
         try:
             return self._topology.server_of(key).name
-        except RedisError as error:
+        except FAILURES as error:
             self._judge([error])
             raise refusal(error) from error
 
@@ -175,13 +175,13 @@ class Link:
                 for i in again:
                     await self._prepare(commands[i][0], replies[i])
                 answers = await self._resend([commands[i] for i in again], reasons)
-            except (Unavailable, RedisError):
+            except (Unavailable, *FAILURES):
                 return
             for index, answer in zip(again, answers, strict=True):
                 replies[index] = answer
 
     async def _prepare(self, key: str, reason: Exception) -> None:
-        """The slot's new place, or the library where it is missing. Raises Unavailable, RedisError."""
+        """The slot's new place, or the library where it is missing. Raises Unavailable, FAILURES."""
         if isinstance(reason, MovedError):
             await self._topology.moved(reason)
             self.suspect()
@@ -243,14 +243,14 @@ class Link:
     async def _find_once(self) -> None:
         try:
             await self._topology.ready()
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             self.up = False
             raise refusal(error) from error
         self._ready = True
 
     async def _refresh(self) -> None:
         # Whoever asked has had its answer; if this fails, the next failure looks again.
-        with contextlib.suppress(RedisError, OSError, TimeoutError):
+        with contextlib.suppress(*FAILURES):
             await self._topology.refresh()
         await asyncio.sleep(_REFRESH_EVERY)
 
@@ -264,7 +264,7 @@ class Link:
         self.calls += 1
         try:
             reply = await operation(self._topology.client)
-        except (TimeoutError, RedisError, OSError) as error:
+        except FAILURES as error:
             self._judge([error])
             raise refusal(error) from error
         finally:

@@ -8,13 +8,15 @@ from redis.exceptions import (
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
+    RedisError,
     ResponseError,
 )
 
 from mesh.errors import Unavailable
 
-BARRED = (NoPermissionError, ResponseError)
-"""What a command raises that this server, or its ACL, doesn't allow."""
+FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
+"""What the client raises; its cluster has a family of its own."""
 _NOT_NOW = (BusyLoadingError, ClusterDownError, ReadOnlyError)
 
 

@@ -11,10 +11,11 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import MovedError, RedisError
+from redis.exceptions import MovedError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from services.purge.address import Host, Kind, RedisAddress, Target, is_loopback
+from services.purge.refusal import FAILURES
 from services.purge.wire import PLAIN, SENTINEL_PLAIN, TIMEOUT, FreshSentinelTls, FreshTls, converse
 
 MAX_CONNECTIONS = 32  # to each server
@@ -44,15 +45,15 @@ class Topology(Protocol):
         """The server that has every key, if there is one."""
 
     async def ready(self) -> None:
-        """Finds the servers, unless they are known. Raises RedisError, OSError."""
+        """Finds the servers, unless they are known. Raises FAILURES."""
 
     def server_of(self, key: str) -> Server:
-        """The server that has the key, as far as is known. Raises RedisError."""
+        """The server that has the key, as far as is known. Raises FAILURES."""
 
     def primaries(self) -> Sequence[Server]: ...
 
     async def refresh(self) -> None:
-        """Finds the servers anew. Raises RedisError, OSError."""
+        """Finds the servers anew. Raises FAILURES."""
 
     async def moved(self, error: MovedError) -> None:
         """Learns from a server that a slot is another's."""
@@ -77,7 +78,7 @@ class _Pooled:
     async def exchange(self, packed: Sequence[bytes]) -> list[Any]:
         try:
             connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             return [Disconnected(type(error).__name__)] * len(packed)
         try:
             return await converse(connection, packed)
@@ -167,7 +168,7 @@ class _Node:
     async def exchange(self, packed: Sequence[bytes]) -> list[Any]:
         try:
             connection = self.node.acquire_connection()
-        except RedisError as error:
+        except FAILURES as error:
             return [error] * len(packed)
         try:
             await self.node.disconnect_if_needed(connection)

@@ -212,6 +212,18 @@ async def test_a_flush_is_reconciled_before_it_is_safe_again(
     assert all("leases are being reconciled" in said for said in calls)
 
 
+async def test_an_answer_that_nobody_understands_is_not_safe_and_is_asked_again(
+    attestation: Attestation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await attestation.start()
+    attestation.require_safe()
+    with monkeypatch.context() as broken:
+        broken.setattr("services.purge.look._parsed", lambda info: info["no such thing"])
+        await eventually(lambda: "unattested" in attestation.violations)
+    await eventually(lambda: attestation.safe)
+    await attestation.stop()
+
+
 async def test_a_restart_is_a_loss_and_so_is_a_server_that_was_away_at_the_start(own_valkey: ValkeyServer) -> None:
     link, calls = Link(RedisAddress(own_valkey.url)), []
     attestation = Attestation(link, SystemClock(), quarantine=300)

