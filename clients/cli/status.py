@@ -37,7 +37,7 @@ def status(as_json: options.Json = False, state: options.State = options.STATE) 
     processes = record.processes if record is not None else {}
     samples = {name: _samples(process) for name, process in processes.items()}
     rows = [_row(name, process, samples[name]) for name, process in processes.items()]
-    counts = _counts(samples.get("purge", []))
+    counts = _counts([found for name, found in samples.items() if name.partition("-")[0] == "purge"])
     ready = bool(rows) and all(row.alive and row.ready for row in rows)
     if as_json:
         emit({"up": ready, "processes": [asdict(row) for row in rows], **counts})
@@ -67,12 +67,17 @@ def _row(name: str, process: ProcessRecord, samples: list[Sample]) -> Row:
     return Row(name, process.pid, alive, answer.ready, answer.failing, process.address, process.ops_address, held)
 
 
-def _counts(samples: list[Sample]) -> dict[str, Any]:
+def _counts(replicas: list[list[Sample]]) -> dict[str, Any]:
+    """Each replica of purge counts its own leases; all of them look at the same keys. None: one of them can't say."""
     from clients.local.ops import total  # noqa: PLC0415
 
-    names = {"leases_live": "mayfly_leases", "keys_without_ttl": "mayfly_registry_keys_without_ttl"}
-    found = {key: total(samples, name) for key, name in names.items()}
-    return {key: None if value is None else int(value) for key, value in found.items()}
+    def counted(name: str) -> list[float] | None:
+        found = [total(samples, name) for samples in replicas]
+        known = [value for value in found if value is not None]
+        return known if known and len(known) == len(found) else None
+
+    leases, keys = counted("mayfly_leases"), counted("mayfly_registry_keys_without_ttl")
+    return {"leases_live": leases and int(sum(leases)), "keys_without_ttl": keys and int(max(keys))}
 
 
 def _print(rows: list[Row], counts: dict[str, Any]) -> None:

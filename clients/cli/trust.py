@@ -93,14 +93,15 @@ def _add_file(keys: Keys, path: Path) -> None:
 def _add_local(keys: Keys, state: Path) -> None:
     from clients.local.public_keys import PublicKeys  # noqa: PLC0415
 
-    local = PublicKeys.of(state)
-    if local is None:
+    replicas = PublicKeys.of_all(state)
+    if not replicas:
         raise UsageFailed(f"There is no mesh in {state} whose key could be used; give --key FILE.")
-    if local.list is not None:
-        keys.add(local.list)
-    else:
-        keys.receipts.append(local.receipts)
-        keys.logs.append(local.log_vkey)
+    for local in replicas:
+        if local.list is not None:
+            keys.add(local.list)
+        else:
+            keys.receipts.append(local.receipts)
+            keys.logs.append(local.log_vkey)
 
 
 def _vkeys(given: list[str] | None) -> list[str]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
+
+import typer
 
 from clients.cli import options
 from clients.cli.output import emit
 
+Purges = Annotated[int, typer.Option(min=1, max=16, help="Replicas of purge, each with a log of its own.")]
 
-def up(as_json: options.Json = False, state: options.State = options.STATE) -> None:
+
+def up(purges: Purges = 1, as_json: options.Json = False, state: options.State = options.STATE) -> None:
     """Start the mesh on this machine: Valkey and the four services, with certificates of their own."""
     from clients.local.mesh import AlreadyUp, LocalMesh  # noqa: PLC0415 - imports cryptography and gRPC
 
-    mesh = LocalMesh(state)
+    mesh = LocalMesh(state, purges=purges)
     show = sys.stderr.isatty() and not as_json
     try:
         mesh.start(on_progress=lambda name: print(f"Starting {name} …", file=sys.stderr) if show else None)

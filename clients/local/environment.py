@@ -13,12 +13,33 @@ from clients.local.state import StateFolder
 
 SERVICES = ("purge", "ingest", "render", "gateway")
 """In the order in which they start; they stop in reverse."""
+ORIGIN = "mayfly.local/log"
+"""The first replica's log; those of the others have the replica's number behind it."""
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
 DRAIN_SECONDS = 10.0
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 # A person may set these for every service, and MAYFLY_<SERVICE>_… for one.
 _COMMON = ("MAYFLY_DRAIN_SECONDS", "MAYFLY_REFLECTION", "MAYFLY_MAX_CONCURRENT_STREAMS", "MAYFLY_ISOLATION")
 _ALSO = {"purge": ("MAYFLY_REDIS_",), "render": ("MAYFLY_MODEL_DIR",)}
+
+
+def processes(purges: int = 1) -> tuple[str, ...]:
+    """The names of the processes; of purge's replicas: "purge", "purge-1", …"""
+    return ("purge", *(f"purge-{number}" for number in range(1, purges)), *SERVICES[1:])
+
+
+def service_of(name: str) -> str:
+    """Which service the process of that name runs."""
+    return name.partition("-")[0]
+
+
+def is_purge(name: str) -> bool:
+    return service_of(name) == "purge"
+
+
+def numbered(name: str, what: str) -> str:
+    """``what`` of a replica: "keys" of "purge", "keys-1" of "purge-1"."""
+    return what + name.removeprefix(service_of(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +60,15 @@ class Redis:
 
 
 def build(
-    service: str,
+    name: str,
     *,
     state: StateFolder,
     addresses: Mapping[str, Addresses],
     redis: Redis,
     overrides: Mapping[str, str],
 ) -> dict[str, str]:
-    """The whole environment of ``service``; ``overrides`` win."""
+    """The whole environment of the process called ``name``; ``overrides`` win."""
+    service = service_of(name)
     own = (f"MAYFLY_{service.upper()}_", *_ALSO.get(service, ()))
     environment = {name: value for name, value in os.environ.items() if name in _INHERITED or name in _COMMON}
     environment |= {name: value for name, value in os.environ.items() if name.startswith(own)}
@@ -61,21 +83,21 @@ def build(
         # stay on the heap (no page faults), pictures' arrays go back to the kernel at once.
         "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
         "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
-        "MAYFLY_INSTANCE": f"{service}-0",
-        "MAYFLY_LISTEN": addresses[service].grpc,
-        "MAYFLY_OPS_LISTEN": addresses[service].ops,
+        "MAYFLY_INSTANCE": name if name != service else f"{service}-0",
+        "MAYFLY_LISTEN": addresses[name].grpc,
+        "MAYFLY_OPS_LISTEN": addresses[name].ops,
         "MAYFLY_TLS_CERT": str(pki.certificate(service)),
         "MAYFLY_TLS_KEY": str(pki.key(service)),
         "MAYFLY_TLS_CA": str(pki.ca),
         "MAYFLY_TRUST_DOMAIN": TRUST_DOMAIN,
     }
-    return environment | _special(service, state, addresses, redis) | dict(overrides)
+    return environment | _special(name, state, addresses, redis) | dict(overrides)
 
 
 def _special(service: str, state: StateFolder, addresses: Mapping[str, Addresses], redis: Redis) -> dict[str, str]:
-    if service == "purge":
-        return _purge(state, redis)
-    special = {"MAYFLY_REGISTRY_TARGET": addresses["purge"].grpc}
+    if is_purge(service):
+        return _purge(service, state, redis)
+    special = {"MAYFLY_REGISTRY_TARGET": ",".join(place.grpc for name, place in addresses.items() if is_purge(name))}
     if service == "gateway":
         pki = Pki(state.pki)
         special |= {
@@ -89,8 +111,13 @@ def _special(service: str, state: StateFolder, addresses: Mapping[str, Addresses
     return special
 
 
-def _purge(state: StateFolder, redis: Redis) -> dict[str, str]:
-    special = {"MAYFLY_PURGE_LOG_DIR": str(state.transparency_log), "MAYFLY_PURGE_KEY_DIR": str(state.keys)}
+def _purge(name: str, state: StateFolder, redis: Redis) -> dict[str, str]:
+    special = {
+        "MAYFLY_PURGE_LOG_DIR": str(state.root / numbered(name, state.transparency_log.name)),
+        "MAYFLY_PURGE_KEY_DIR": str(state.root / numbered(name, state.keys.name)),
+    }
+    if name != "purge":
+        special["MAYFLY_PURGE_LOG_ORIGIN"] = numbered(name, ORIGIN)
     if redis.url:
         special["MAYFLY_REDIS_URL"] = redis.url
     if redis.username:

@@ -92,11 +92,15 @@ class Launcher:
             state=self._state,
             addresses=places,
             redis=Redis(self.valkey.url, USERNAME, self.valkey.password_file) if own else Redis(),
-            overrides=self._overrides.get(name, {}),
+            overrides=self._overrides_of(name),
         )
         # -P: a folder called "mesh" where the person stands must not be imported instead of ours.
-        argv = [sys.executable, "-P", "-m", f"services.{name}"]
+        argv = [sys.executable, "-P", "-m", f"services.{environment.service_of(name)}"]
         return spawn(argv, env=env, cwd=self._state.root, log=self._state.service_logs / f"{name}.log")
+
+    def _overrides_of(self, name: str) -> Mapping[str, str]:
+        """A replica has its service's, and its own."""
+        return {**self._overrides.get(environment.service_of(name), {}), **self._overrides.get(name, {})}
 
     def _is_ready(self, name: str) -> bool:
         if name == VALKEY:
@@ -113,7 +117,7 @@ class Launcher:
         return explain(name, self._state.service_logs / f"{name}.log", code)
 
     def _patience(self, name: str) -> float:
-        settings = {**os.environ, **self._overrides.get(name, {})}
+        settings = {**os.environ, **self._overrides_of(name)}
         try:
             drain = float(settings.get("MAYFLY_DRAIN_SECONDS", environment.DRAIN_SECONDS))
         except ValueError:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
-from clients.local import public_keys
-from clients.local.environment import SERVICES, Addresses
+from clients.local import public_keys, shards
+from clients.local.environment import Addresses, is_purge, processes
 from clients.local.failures import PortTaken, StartFailed
 from clients.local.launcher import VALKEY, Launcher
 from clients.local.pki import Pki
@@ -28,11 +28,15 @@ class AlreadyUp(Exception):
 class LocalMesh:
     """One mesh. Several can run side by side, each with its own state folder.
 
-    overrides: service -> environment variables for it alone, which win over ours.
+    overrides: service -> environment variables for it alone, which win over ours. purges: replicas of purge, which are
+    called "purge", "purge-1", …
     """
 
-    def __init__(self, state: Path, overrides: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    def __init__(
+        self, state: Path, overrides: Mapping[str, Mapping[str, str]] | None = None, *, purges: int = 1
+    ) -> None:
         self.state = StateFolder(state)
+        self._names = processes(purges)
         self._launcher = Launcher(self.state, overrides or {})
 
     # What callers need to know.
@@ -59,8 +63,13 @@ class LocalMesh:
     def processes(self) -> dict[str, ProcessRecord]:
         return dict(self._launcher.record.processes)
 
-    def ops_address(self, service: str) -> str:
-        return self._process(service).ops_address
+    @property
+    def purges(self) -> list[str]:
+        """The names of purge's replicas."""
+        return [name for name in self.processes if is_purge(name)]
+
+    def ops_address(self, name: str) -> str:
+        return self._process(name).ops_address
 
     def pid(self, name: str) -> int:
         return self._process(name).pid
@@ -148,15 +157,17 @@ class LocalMesh:
             self._launcher.prepare_valkey()
             self._launcher.launch(VALKEY, {})
             self._launcher.await_ready(VALKEY)
-        ports = [f"127.0.0.1:{port}" for port in free_ports(2 * len(SERVICES))]
-        places = {name: Addresses(ports.pop(), ports.pop()) for name in SERVICES}
+        ports = [f"127.0.0.1:{port}" for port in free_ports(2 * len(self._names))]
+        places = {name: Addresses(ports.pop(), ports.pop()) for name in self._names}
+        shards.prepare(self.state, places)
         # All at once: each waits by itself for whom it needs, and importing is what takes the time.
-        for name in SERVICES:
+        for name in self._names:
             self._launcher.launch(name, places)
-        for name in SERVICES:
+        for name in self._names:
             on_progress(name)
             self._launcher.await_ready(name)
-        public_keys.keep(self.state, self.ops_address("purge"))
+        for name in self.purges:
+            public_keys.keep(self.state, name, self.ops_address(name))
 
     def _process(self, name: str) -> ProcessRecord:
         try:

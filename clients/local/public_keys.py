@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from services.purge.signing import load_public
 RECEIPTS = "receipts.pub.pem"
 LOG = "log.vkey"
 LIST = "keys.json"
+_FOLDER = "purge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,18 @@ class PublicKeys:
 
     @classmethod
     def of(cls, state: Path) -> PublicKeys | None:
-        """What ``keep`` kept; None when there never was a mesh."""
-        folder = StateFolder(state).pki
+        """What ``keep`` kept of the first replica of purge; None when there never was a mesh."""
+        return cls._in(StateFolder(state).pki)
+
+    @classmethod
+    def of_all(cls, state: Path) -> Sequence[PublicKeys]:
+        """Those of every replica that there ever was."""
+        pki = StateFolder(state).pki
+        found = [cls._in(folder) for folder in (pki, *sorted(pki.glob(f"{_FOLDER}-*")))]
+        return [keys for keys in found if keys is not None]
+
+    @classmethod
+    def _in(cls, folder: Path) -> PublicKeys | None:
         try:
             receipts, log_vkey = load_public((folder / RECEIPTS).read_bytes()), (folder / LOG).read_text().strip()
             listed = folder / LIST
@@ -41,9 +53,11 @@ class PublicKeys:
             raise ConfigError(f"The public keys in {folder} can't be read.") from None
 
 
-def keep(state: StateFolder, purge_ops_address: str) -> None:
-    """Asks the purge that we have just started, on loopback, for its public keys."""
+def keep(state: StateFolder, replica: str, ops_address: str) -> None:
+    """Asks a replica of purge that we have just started, on loopback, for its public keys."""
+    folder = state.pki if replica == _FOLDER else state.pki / replica
+    folder.mkdir(mode=0o700, exist_ok=True)
     for name in (RECEIPTS, LOG, LIST):
-        body = ops.get(purge_ops_address, f"/keys/{name}")
+        body = ops.get(ops_address, f"/keys/{name}")
         if body is not None:
-            write_private(state.pki / name, body)
+            write_private(folder / name, body)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from clients.local import environment, ports
+from clients.local import environment, ports, shards
 from clients.local.environment import SERVICES, Addresses, Redis
 from clients.local.failures import PortTaken, explain
 from clients.local.ops import Sample, total
 from clients.local.processes import end, is_alive, send, spawn, started_at, wait_gone
 from clients.local.state import MeshRecord, ProcessRecord, StateFolder
 from mesh.errors import ConfigError
+from services.purge.signing import load_keys
 
 PLACES = {name: Addresses(f"127.0.0.1:{at}", f"127.0.0.1:{at + 1}") for at, name in enumerate(SERVICES, 20000)}
 
@@ -163,3 +165,46 @@ def test_series_are_summed_by_label() -> None:
     samples = [Sample("a", {"x": "1"}, 2.0), Sample("a", {"x": "2"}, 3.0), Sample("b", {}, 5.0)]
     assert total(samples, "a") == 5.0 and total(samples, "a", x="2") == 3.0
     assert total(samples, "c") is None
+
+
+def test_replicas_of_purge_have_their_own_place_log_and_keys(tmp_path: Path) -> None:
+    names = environment.processes(3)
+    assert names == ("purge", "purge-1", "purge-2", "ingest", "render", "gateway")
+    places = {name: Addresses(f"127.0.0.1:{at}", f"127.0.0.1:{at + 100}") for at, name in enumerate(names, 20000)}
+    told = {
+        name: environment.build(name, state=StateFolder(tmp_path), addresses=places, redis=Redis(), overrides={})
+        for name in names
+    }
+    replicas = [told[name] for name in names if environment.is_purge(name)]
+    assert [env["MAYFLY_INSTANCE"] for env in replicas] == ["purge-0", "purge-1", "purge-2"]
+    for variable in ("MAYFLY_LISTEN", "MAYFLY_OPS_LISTEN", "MAYFLY_PURGE_LOG_DIR", "MAYFLY_PURGE_KEY_DIR"):
+        assert len({env[variable] for env in replicas}) == 3
+    assert replicas[0]["MAYFLY_PURGE_LOG_DIR"] == str(tmp_path / "log"), "as where there is only one"
+    assert [env.get("MAYFLY_PURGE_LOG_ORIGIN") for env in replicas] == [
+        None,
+        "mayfly.local/log-1",
+        "mayfly.local/log-2",
+    ]
+    for service in ("ingest", "render", "gateway"):
+        assert told[service]["MAYFLY_REGISTRY_TARGET"] == "127.0.0.1:20000,127.0.0.1:20001,127.0.0.1:20002"
+
+
+def test_each_replica_is_told_of_the_other_logs_and_not_of_its_own(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path)
+    state.create()
+    places = {name: Addresses("127.0.0.1:1", f"127.0.0.1:{at}") for at, name in enumerate(environment.processes(2), 2)}
+    shards.prepare(state, places)
+    (other,) = json.loads(shards.file_of(state, "purge").read_text())
+    assert (other["origin"], other["url"]) == ("mayfly.local/log-1", "http://127.0.0.1:3/log")
+    (first,) = json.loads(shards.file_of(state, "purge-1").read_text())
+    assert (first["origin"], first["url"]) == ("mayfly.local/log", "http://127.0.0.1:2/log")
+    assert first["vkey"] == load_keys(state.keys, origin="mayfly.local/log").log_vkey
+    assert first["vkey"].startswith("mayfly.local/log+")
+
+
+def test_a_single_purge_is_told_of_nobody(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path)
+    state.create()
+    shards.prepare(state, PLACES)
+    assert not shards.file_of(state, "purge").exists()
+    assert list(state.keys.iterdir()) == []
