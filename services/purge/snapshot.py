@@ -27,6 +27,7 @@ _GENERATION = struct.Struct(">qQ")
 _WORD = 8
 _ID = 16
 _DIGEST = 32
+_PIECE = 1 << 14
 
 
 def freeze(tally: Tally, leaf: bytes) -> Callable[[], bytes]:
@@ -42,7 +43,10 @@ def freeze(tally: Tally, leaf: bytes) -> Callable[[], bytes]:
         generations[-1] = generations[-1][0], generations[-1][1].copy()
 
     def encode() -> bytes:
-        parts = [head, _COUNT.pack(len(open_now)), bytes.fromhex("".join(open_now)), _pairs(open_now.values())]
+        photo_ids = list(open_now)
+        # In pieces: one call over a million would keep the event loop from running for 40 ms.
+        ids = [bytes.fromhex("".join(photo_ids[at : at + _PIECE])) for at in range(0, len(photo_ids), _PIECE)]
+        parts = [head, _COUNT.pack(len(open_now)), *ids, _pairs(open_now.values())]
         parts.append(_COUNT.pack(len(generations)))
         for began, receipts in generations:
             parts += [_GENERATION.pack(began, len(receipts)), _words(receipts.keys()), _words(receipts.values())]
