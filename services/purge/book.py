@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from mesh.clock import Clock
-from services.purge.lease import Holding, Lease, State, WrongState
+from services.purge.lease import ENDED, Holding, Lease, State, WrongState
 from services.purge.record import Grant
+from services.purge.registry import Moved
 from services.purge.remembered import Remembered
 from services.purge.unconfirmed import Unconfirmed
 
@@ -31,6 +32,8 @@ class Entry:
     grant:     what was granted; None after a restart, until the registry has told.
     since:     when purge heard of each holder's custody, monotonic; not what it was told before a restart.
     parked:    bytes that are parked.
+    taken:     since when this replica knows that the lease is its own, monotonic; -infinity after a restart, until the
+               registry has confirmed it.
     doubtful:  whether its end was sent to the registry, and no answer came.
     waiters:   woken by the next change.
     """
@@ -42,6 +45,7 @@ class Entry:
     lease: Lease = _FRESH
     since: Mapping[str, float] = field(default_factory=lambda: _NEVER)
     parked: int = 0
+    taken: float = 0.0
     doubtful: bool = False
     waiters: list[asyncio.Future[None]] | None = None
 
@@ -80,8 +84,8 @@ class Book:
 
     def open(self, photo_id: str, expire: float, grant: Grant | None = None, lease: Lease | None = None) -> Entry:
         """A grant that has no receipt yet."""
-        deadline = self._clock.monotonic() + expire - self._clock.wall()
-        entry = Entry(photo_id, expire, deadline, grant)
+        now = self._clock.monotonic()
+        entry = Entry(photo_id, expire, now + expire - self._clock.wall(), grant, taken=now)
         self._open[photo_id] = entry
         self.states[entry.lease.state] += 1
         if lease is not None:
@@ -117,15 +121,18 @@ class Book:
             entry.parked = parked
 
     async def wait(self, entry: Entry, test: Test, deadline: float) -> bool:
-        """Until the lease passes ``test`` (True) or the monotonic ``deadline`` is there (False)."""
-        if test(entry.lease):
+        """Until the lease passes ``test`` (True) or the monotonic ``deadline`` is there (False).
+
+        Raises Moved when it has become another replica's.
+        """
+        if self._passes(entry, test):
             return True
         if (left := deadline - self._clock.monotonic()) <= 0:
             return False
         timer = asyncio.ensure_future(self._clock.sleep(left))
         timer.add_done_callback(lambda _: entry.wake())
         try:
-            while not test(entry.lease):
+            while not self._passes(entry, test):
                 if timer.done():
                     return False
                 changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -134,6 +141,11 @@ class Book:
             return True
         finally:
             timer.cancel()
+
+    def _passes(self, entry: Entry, test: Test) -> bool:
+        if self._open.get(entry.photo_id) is not entry and entry.lease.state not in ENDED:
+            raise Moved
+        return test(entry.lease)
 
     def close(self, entry: Entry, lease: Lease) -> None:
         """The lease has its receipt. Holders that had not released stay in ``unconfirmed`` until they do or die."""
@@ -172,6 +184,10 @@ class Book:
     def held_by(self, holder: str) -> list[Entry]:
         """The open leases whose photos a process holds."""
         return list(self._by_holder.get(holder, {}).values())
+
+    def ended(self) -> list[str]:
+        """Leases that have ended here and would not have expired yet, or not long ago."""
+        return self._ended.photo_ids()
 
     def expiry(self, photo_id: str) -> float | None:
         """When an ended lease would have expired, Unix seconds; None once it is forgotten."""

@@ -50,9 +50,13 @@ class Closing:
             ended=self._clock.wall(), now=self._clock.monotonic(),
         )  # fmt: skip
 
-    async def issue(self, receipt: Receipt) -> Logged:
-        """Signs a receipt and logs it, however often that takes."""
-        return await self._insist(lambda: self._ledger.issue(receipt))
+    async def owed(self, step: Awaitable[T]) -> T:
+        """A step between a receipt's signature and the log."""
+        self.unlogged += 1
+        try:
+            return await step
+        finally:
+            self.unlogged -= 1
 
     async def sign(self, receipts: Sequence[Receipt]) -> list[Envelope]:
         """For ``log``, however often that takes."""

@@ -11,6 +11,8 @@ from mesh.config import ExistingFile, MeshSettings
 from mesh.errors import ConfigError
 from services.purge.address import RedisAddress
 from services.purge.grants import Terms
+from services.purge.shards import Shard
+from services.purge.shards import load as load_shards
 
 MIB = 1 << 20
 
@@ -50,6 +52,8 @@ class PurgeSettings(MeshSettings):
 
     purge_witnesses: ExistingFile | None = None
     """Witnesses that cosign the log, one on each line: vkey and URL."""
+    purge_shards_file: ExistingFile | None = None
+    """The other replicas' logs: a JSON list of {"origin", "vkey", "url"}. Needed where purge has more than one."""
 
     purge_lease_default: Annotated[float, Field(ge=1, le=600)] = 120.0
     """Seconds of a lease whose TTL nobody asked for."""
@@ -74,6 +78,15 @@ class PurgeSettings(MeshSettings):
         )
         address.target()
         return address
+
+    def shards(self) -> tuple[Shard, ...]:
+        """ConfigError if the file says anything else, or names this replica's own log."""
+        if self.purge_shards_file is None:
+            return ()
+        shards = load_shards(self.purge_shards_file)
+        if any(shard.origin == self.purge_log_origin for shard in shards):
+            raise ConfigError("MAYFLY_PURGE_SHARDS_FILE: names this replica's own log")
+        return shards
 
     def terms(self) -> Terms:
         usual = min(self.purge_lease_default, self.purge_lease_ceiling)

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from mesh.clock import Clock
 from mesh.errors import NotFound, Unavailable
 from mesh.log import get_logger
 from mesh.transparency.keys import SigningKey
 from services.purge.address import RedisAddress
+from services.purge.adoption import Adoption
 from services.purge.attest import Attestation
 from services.purge.book import Book
 from services.purge.custody import Custody
+from services.purge.debts import Debts
 from services.purge.ending import Endings
+from services.purge.fence import Fence
 from services.purge.grants import Grants, Terms
-from services.purge.ledger import Ledger
+from services.purge.leadership import Leadership
+from services.purge.ledger import Ledger, Logged
 from services.purge.link import Link
 from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
 from services.purge.operator import Operator
 from services.purge.parked import Parking
 from services.purge.pause import Pause
+from services.purge.presence import Presence
 from services.purge.pseudonym import Pseudonyms
 from services.purge.reaper import Reaper
+from services.purge.reconcile import Reconcile
 from services.purge.recovery import Recovery
 from services.purge.registry import Registry
+from services.purge.routing import Routing, elsewhere
+from services.purge.shards import Shards, ended_in_shard
 
 _log = get_logger()
 
@@ -43,12 +52,18 @@ class Core:
         clock: Clock,
         metrics: PurgeMetrics,
         name: str = "purge-0",
+        address: str = "",
+        shards: Shards | None = None,
     ) -> None:
+        shards = shards or Shards((), ended_in_shard, clock)
         self._metrics = metrics
+        self.clock = clock
         self.link = Link(redis)
         self.registry = Registry(self.link, name)
         self.book = Book(clock)
-        self.ledger = Ledger(log, key, clock)
+        self.ledger = Ledger(log, key, clock, name)
+        self.presence = Presence(self.registry, clock, address)
+        self.leadership = Leadership(self.registry, clock)
         self.attestation = Attestation(self.link, clock, quarantine=terms.ceiling)
         self.pseudonyms = Pseudonyms(self.registry, clock, terms.ceiling)
         self.custody = Custody(
@@ -57,6 +72,10 @@ class Core:
             clock=clock,
             ceiling=terms.ceiling,
             lost=self._lost,
+            moved=self._moved,
+        )
+        self.debts = Debts(
+            registry=self.registry, book=self.book, shards=shards, clock=clock, metrics=metrics, ended=self._lost
         )
         self.endings = Endings(
             registry=self.registry,
@@ -64,13 +83,44 @@ class Core:
             ledger=self.ledger,
             holders=self.custody,
             writer=self.custody.writer,
+            fence=Fence(registry=self.registry, presence=self.presence, shards=shards, clock=clock),
+            moved=self.debts.move,
             clock=clock,
             metrics=metrics,
         )
-        self.reaper = Reaper(registry=self.registry, book=self.book, endings=self.endings, clock=clock)
-        self.recovery = Recovery(
-            ledger=self.ledger, registry=self.registry, book=self.book, endings=self.endings, clock=clock
+        self.reaper = Reaper(book=self.book, endings=self.endings, clock=clock)
+        self.reconcile = Reconcile(
+            registry=self.registry,
+            book=self.book,
+            endings=self.endings,
+            ledger=self.ledger,
+            debts=self.debts,
+            clock=clock,
         )
+        self.recovery = Recovery(
+            ledger=self.ledger,
+            registry=self.registry,
+            book=self.book,
+            endings=self.endings,
+            reconcile=self.reconcile,
+            debts=self.debts,
+            clock=clock,
+            metrics=metrics,
+        )
+        self.adoption = Adoption(
+            registry=self.registry,
+            book=self.book,
+            custody=self.custody,
+            endings=self.endings,
+            ledger=self.ledger,
+            presence=self.presence,
+            leadership=self.leadership,
+            clock=clock,
+            metrics=metrics,
+        )
+        self.routing = Routing(registry=self.registry, book=self.book, adoption=self.adoption)
+        self.presence.returned.append(self._returned)
+        self.attestation.on_changed.append(self.reconcile.run)
         safe = self.attestation.require_safe
         self.parking = Parking(registry=self.registry, book=self.book, clock=clock, limit=parked_limit, safe=safe)
         self.pause = Pause(clock)
@@ -102,20 +152,26 @@ class Core:
             await self.registry.start()
         except Unavailable as error:
             _log.error("registry_away", reason=error.reason)
+        await self.presence.start()
         await self.recovery.start()
         self._metrics.resume(*self.ledger.before)
         await self.reaper.start()
+        for part in (self.leadership, self.adoption, self.debts):
+            await part.start()
         await self.attestation.start()
 
     async def stop(self) -> None:
-        """Leases that live on are taken up again at the next start."""
+        """Leases that live on are adopted by the other replicas at once, or taken up again at the next start."""
         await self.grants.stop()
         await self.operator.stop()
         await self.parking.stop()
+        for part in (self.debts, self.adoption, self.reconcile, self.leadership):
+            await part.stop()
         await self.attestation.stop()
         await self.reaper.stop()
         await self.endings.stop()
         await self.custody.stop()
+        await self.presence.stop()
         await self.ledger.log.close()
         await self.link.close()
 
@@ -126,19 +182,54 @@ class Core:
     def _lost(self, photo_id: str) -> None:
         self.endings.lose(photo_id)
 
-    async def revoke_owner(self, owner_digest: bytes) -> dict[str, bytes | None]:
-        """Revokes every live lease of one owner; photo_id → receipt bundle, None while a holder hasn't confirmed."""
+    def _moved(self, photo_id: str) -> None:
+        # An end under way finds out by itself.
+        if (entry := self.book.get(photo_id)) is not None and not self.endings.is_ending(photo_id):
+            self.debts.move(entry)
+
+    async def _returned(self) -> None:
+        """This replica was out of sight; its leases may be others' by now."""
+        while True:
+            try:
+                return await self.reconcile.run()
+            except Unavailable:
+                await self.clock.sleep(1)
+
+    async def receipt(self, photo_id: str) -> Logged:
+        """The receipt of a lease that ended within the hour. NotFound, Unavailable (LEASE_ELSEWHERE)."""
+        logged = await self.routing.at_home(photo_id, lambda: self.endings.receipt(photo_id))
+        other = logged.registry if logged.registry != self.registry.home else ""
+        if other and await self.registry.is_alive(other):
+            raise elsewhere(other)
+        return logged
+
+    async def revoke_owner(self, owner_digest: bytes) -> Revoked:
+        """Revokes every live lease of one owner, as far as this replica keeps them."""
         owners = await self.pseudonyms.possible(owner_digest)
         photo_ids = sorted({photo_id for owner in owners for photo_id in await self.registry.owned(owner)})
-        ended = await asyncio.gather(*[self._revoke_owned(photo_id, owners) for photo_id in photo_ids])
-        return {photo_id: bundle for found in ended for photo_id, bundle in found.items()}
+        revoked = Revoked({}, {})
+        await asyncio.gather(*[self._revoke_owned(photo_id, owners, revoked) for photo_id in photo_ids])
+        return revoked
 
-    async def _revoke_owned(self, photo_id: str, owners: list[str]) -> dict[str, bytes | None]:
+    async def _revoke_owned(self, photo_id: str, owners: list[str], revoked: Revoked) -> None:
         try:
-            logged = await self.endings.revoke(photo_id, "requested", owners)
+            logged = await self.routing.at_home(photo_id, lambda: self.endings.revoke(photo_id, "requested", owners))
         except NotFound:
-            return {}
-        return {photo_id: await self.ledger.bundle(logged, wait=False) if logged else None}
+            return
+        except Unavailable as error:
+            if error.registry is None:
+                raise
+            revoked.elsewhere[photo_id] = error.registry
+        else:
+            revoked.here[photo_id] = await self.ledger.bundle(logged, wait=False) if logged else None
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """here: photo_id → receipt bundle, None while a holder hasn't confirmed. elsewhere: photo_id → who keeps it."""
+
+    here: dict[str, bytes | None]
+    elsewhere: dict[str, str]
 
 
 class Farewell:
@@ -168,6 +259,10 @@ def _show(core: Core, metrics: PurgeMetrics) -> None:
     gauge = metrics.gauge
     gauge("mayfly_lease_overdue_seconds", "How far the oldest live lease is past its end.", core.reaper.overdue_seconds)
     gauge("mayfly_receipts_unlogged", "Receipts that the log has not taken yet.", lambda: core.endings.unlogged)
+    awaited = "Leases granted here and taken over by another replica, whose receipts were not seen yet."
+    gauge("mayfly_receipts_awaited", awaited, lambda: len(core.debts))
+    gauge("mayfly_reaper_leader", "1 while this replica leads.", lambda: core.leadership.leads)
+    gauge("mayfly_reaper_term", "The leader's term, as far as this replica knows.", lambda: core.leadership.term)
     gauge("mayfly_revocations_unconfirmed", "Ends that wait for a holder.", lambda: core.endings.unconfirmed)
     gauge("mayfly_log_entries", "Durable entries of the log.", lambda: log.size)
     gauge("mayfly_log_integrated_entries", "Entries under the newest checkpoint.", lambda: log.integrated_size)

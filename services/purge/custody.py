@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mesh.clock import Clock
 from mesh.errors import Invalid
 from mesh.log import get_logger
 from services.purge.book import Book, Entry, service_of
 from services.purge.hello import Hello
-from services.purge.lease import State
+from services.purge.lease import Lease, State
 from services.purge.registry import Registry, Report
 from services.purge.statement import Profile
 from services.purge.writer import Writer
@@ -26,6 +26,7 @@ from services.purge.writer import Writer
 MAX_EVENTS = 64  # events a batch
 MAX_PENDING = 256  # batches of one session that wait for the registry; then its stream isn't read
 _KEPT_PROFILES = 4096  # of processes that are gone; a receipt may still need them
+_KEPT_RELEASES = 8192  # of one process; what an older one was is in the registry by now
 _log = get_logger()
 
 
@@ -55,6 +56,29 @@ class Revoke:
 
 
 Command = Acknowledge | Revoke
+
+
+@dataclass(slots=True)
+class Known:
+    """What one process has told of all photos, also of those that other replicas keep: should they be adopted here.
+
+    held: now. released: microseconds, of photos that this replica doesn't keep; the oldest are forgotten.
+    """
+
+    held: set[str] = field(default_factory=set)
+    released: dict[str, int] = field(default_factory=dict)
+
+    def note(self, event: Event, *, strange: bool) -> None:
+        """strange: this replica doesn't keep the photo."""
+        if event.change == "H":
+            self.held.add(event.photo_id)
+            return
+        held = event.photo_id in self.held
+        self.held.discard(event.photo_id)
+        if strange and event.change == "R" and held:
+            self.released[event.photo_id] = self.released.pop(event.photo_id, 0) + event.micros
+            if len(self.released) > _KEPT_RELEASES:
+                del self.released[next(iter(self.released))]
 
 
 @dataclass(slots=True)
@@ -99,22 +123,32 @@ class Session:
 
 
 class Custody:
-    """All sessions. ceiling: seconds of the longest lease. lost: called with a photo that the registry has lost."""
+    """All sessions. ceiling: seconds of the longest lease. lost, moved: called with a photo that the registry has lost,
+    or that is another replica's."""
 
     def __init__(
-        self, *, registry: Registry, book: Book, clock: Clock, ceiling: float, lost: Callable[[str], None]
+        self,
+        *,
+        registry: Registry,
+        book: Book,
+        clock: Clock,
+        ceiling: float,
+        lost: Callable[[str], None],
+        moved: Callable[[str], None],
     ) -> None:
         self._home = registry.home
         self._book = book
         self._clock = clock
         self._ceiling = ceiling
         self._lost = lost
+        self._moved = moved
         self.writer = Writer(registry, clock)
         self._sessions: dict[str, Session] = {}
         self._epochs: dict[str, str] = {}
         self._dead: dict[str, None] = {}
         self._profiles: dict[str, Profile] = {}
         self._acknowledged: dict[str, int] = {}
+        self._known: dict[str, Known] = {}
 
     async def attend(self, hello: Hello) -> Session:
         """A holder's stream begins. Invalid for an epoch that another has followed: its process is dead."""
@@ -127,6 +161,7 @@ class Custody:
         self._sessions[hello.holder] = session
         # The answer to the hello, so that the holder knows that it is heard: what has not to be sent again.
         session.send(Acknowledge(self._acknowledged.get(hello.holder, 0), self._home))
+        self._known.setdefault(hello.holder, Known()).held = set(hello.held)
         held = [report for photo_id in hello.held if (report := self._take_up(session, photo_id)) is not None]
         await self._await_written(session, 0, held)
         for entry in self._book.held_by(hello.holder):
@@ -158,6 +193,27 @@ class Custody:
         for session in self._sessions.values():
             session.send(Revoke(photo_id, expire))
 
+    def told_of(self, photo_id: str, lease: Lease) -> tuple[Lease, list[Report]]:
+        """A lease that comes from another replica, with what its holders have told this one; and what of that is news.
+
+        A holder that has not told this one anything of it stays as it was: it may be about to.
+        """
+        news: list[Report] = []
+        for holder in lease.holders & self._dead.keys():
+            lease = lease.lose(holder)
+            news.append(Report(photo_id, holder, "L", 0))
+        for holder, known in self._known.items():
+            # Behind what an adoption leaves (0), before anything that a stream brings (from 64 on).
+            holds, micros = photo_id in known.held, known.released.get(photo_id)
+            released = micros is not None and not holds
+            if (holds and holder not in lease.holders) or (released and holder not in lease.custody):
+                lease = lease.hold(holder, 1)
+                news.append(Report(photo_id, holder, "H", 1))
+            if released and holder in lease.holders:
+                lease = lease.release(holder, 2, micros or 0)
+                news.append(Report(photo_id, holder, "R", 2, micros or 0))
+        return lease, news
+
     def profile(self, holder: str) -> Profile | None:
         """What a holder said of itself, also after it is gone."""
         return self._profiles.get(holder)
@@ -180,6 +236,7 @@ class Custody:
         before = self._epochs.get(hello.place)
         if before is not None and before != hello.epoch:
             self._dead[f"{hello.place}/{before}"] = None
+            self._known.pop(f"{hello.place}/{before}", None)
         self._epochs[hello.place] = hello.epoch
         self._profiles.pop(hello.holder, None)
         self._profiles[hello.holder] = Profile(hello.controls, hello.processors)
@@ -196,10 +253,12 @@ class Custody:
         """A photo that a holder says it holds, at the start of a stream; a report if that is news."""
         entry = self._book.get(photo_id)
         if entry is None:
-            if self._book.expiry(photo_id) is not None:
+            if (expire := self._book.expiry(photo_id)) is not None:
                 self._book.late(photo_id, session.holder)
-            session.send(Revoke(photo_id, self._expiry(photo_id)))
-            return None
+                session.send(Revoke(photo_id, expire))
+                return None
+            # Another replica's, or of a lease that nobody knows: the registry's answer to the report says which.
+            return Report(photo_id, session.holder, "H", 0)
         if session.holder in entry.lease.custody:
             return None
         # Its first report may be under way again on this stream, and will then only raise the ordinal.
@@ -209,6 +268,8 @@ class Custody:
     def _apply(self, session: Session, ordinal: int, event: Event) -> Report | None:
         """Purge's own view, at once; and the report for the registry, if there is something to report."""
         entry, holder = self._book.get(event.photo_id), session.holder
+        if (known := self._known.get(holder)) is not None:
+            known.note(event, strange=entry is None)
         if event.change == "C":
             return self._confirmed(entry, event.photo_id, holder, ordinal)
         if event.change == "H":
@@ -268,7 +329,9 @@ class Custody:
 
     def _compare(self, session: Session, photo_id: str, state: str | None, *, stranger: bool) -> None:
         """The registry and purge's view should agree on which leases there are. stranger: held, and not in our view."""
-        if state == "GONE" and (entry := self._book.get(photo_id)) is not None:
+        if state == "MOVED":
+            self._moved(photo_id)
+        elif state == "GONE" and (entry := self._book.get(photo_id)) is not None:
             if entry.lease.state is not State.ENDING:
                 self._lost(photo_id)
         elif stranger and state in ("GONE", State.ENDING):

@@ -10,7 +10,7 @@ registry that is away keeps nobody from the receipt at the lease's expiry: the l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mesh.clock import Clock
@@ -21,6 +21,7 @@ from mesh.transparency.dsse import Envelope
 from services.purge.book import Book, Entry, merged
 from services.purge.closing import Closing, Holders
 from services.purge.expiry import Expiry
+from services.purge.fence import Fence
 from services.purge.lease import LIVE, End, Outcome
 from services.purge.ledger import Ledger, Logged
 from services.purge.leftovers import Leftovers
@@ -53,7 +54,9 @@ class Ending:
 
 
 class Endings:
-    """See the module. ``unconfirmed``: revoked or expired leases whose holders have not all confirmed."""
+    """See the module. moved: called with a lease that another replica ends, and whether its receipt is known to exist.
+
+    ``unconfirmed``: revoked or expired leases whose holders have not all confirmed."""
 
     def __init__(
         self,
@@ -63,6 +66,8 @@ class Endings:
         ledger: Ledger,
         holders: Holders,
         writer: Writer,
+        fence: Fence,
+        moved: Callable[[Entry, bool], None],
         clock: Clock,
         metrics: PurgeMetrics,
     ) -> None:
@@ -71,13 +76,15 @@ class Endings:
         self._ledger = ledger
         self._holders = holders
         self._writer = writer
+        self._fence = fence
+        self._moved = moved
         self._clock = clock
         self._tasks = Tasks()
         self._closing = Closing(ledger=ledger, book=book, holders=holders, clock=clock, metrics=metrics)
         self._settling = Settling(registry=registry, book=book, ledger=ledger, closing=self._closing, writer=writer)
         self._expiry = Expiry(
             registry=registry, book=book, closing=self._closing, writer=writer, clock=clock,
-            alone=self._alone, done=self._expired,
+            fence=fence, alone=self._alone, done=self._expired,
         )  # fmt: skip
         self._running: dict[str, tuple[Ending, asyncio.Future[Logged]]] = {}
         self._leftovers = Leftovers(registry)
@@ -219,16 +226,17 @@ class Endings:
         if future.done():
             return
         if logged is None:
-            future.cancel()
+            future.set_exception(Moved())
+            future.exception()  # seen, for the case that nobody waits
         else:
             future.set_result(logged)
 
     async def _carry_out(self, entry: Entry, ending: Ending) -> Logged:
         try:
             return await self._settle(entry, ending) or await self._end(entry, ending)
-        except Moved:
-            self._book.let_go(entry)
-            raise Unavailable("LEASE_ELSEWHERE", "Another replica of purge keeps this lease now; ask it.") from None
+        except Moved as moved:
+            self._moved(entry, moved.ended)
+            raise
 
     async def _settle(self, entry: Entry, ending: Ending) -> Logged | None:
         """In one round trip; None if it isn't that simple. Unavailable, Moved."""
@@ -251,7 +259,13 @@ class Endings:
             self._holders.revoke(entry.photo_id, entry.expire)
         await self._released(entry, ending, end)
         lease = entry.lease.conclude()
-        logged = await self._closing.issue(self._closing.receipt(entry, lease, end, ending.expected))
+        receipt = self._closing.receipt(entry, lease, end, ending.expected)
+        (envelope,) = await self._closing.sign([receipt])
+        fixed = await self._closing.owed(self._fence.commit(entry, envelope))
+        if fixed is not envelope:
+            ending.stands, logged = await self._settling.take_over(entry, fixed)
+            return logged
+        (logged,) = await self._closing.log([envelope], [receipt])
         self._closing.close(entry, lease, end)
         self._writer.drop(entry.photo_id)
         await self._leftovers.finish(entry, logged)

@@ -16,6 +16,7 @@ from mesh.tasks import Tasks
 from mesh.transparency.dsse import Envelope
 from services.purge.book import Book, Entry
 from services.purge.closing import Closing
+from services.purge.fence import Fence
 from services.purge.lease import End, Lease, Outcome
 from services.purge.ledger import Logged
 from services.purge.receipt import Receipt
@@ -43,6 +44,7 @@ class Expiry:
         book: Book,
         closing: Closing,
         writer: Writer,
+        fence: Fence,
         clock: Clock,
         alone: Alone,
         done: Done,
@@ -51,6 +53,7 @@ class Expiry:
         self._book = book
         self._closing = closing
         self._writer = writer
+        self._fence = fence
         self._clock = clock
         self._alone = alone
         self._done = done
@@ -90,7 +93,7 @@ class Expiry:
         """Whether only the receipt is left to be made. GONE: either Redis' own clock was first, or it has lost it."""
         now = self._clock.wall()
         doubtful = entry.doubtful or entry.grant is None  # it may have ended otherwise, and owe another receipt
-        late = reply is Reply.GONE and now > entry.expire + GRACE and not doubtful
+        late = reply is Reply.GONE and now > entry.expire + GRACE and not doubtful and self._fence.is_certain(entry)
         if reply is not Reply.OK and not late:
             return False
         end = End(Outcome.EXPIRED, "overdue", now)

@@ -189,6 +189,17 @@ local function decide(keys, args)
   return redis.call('HGETALL', keys[1])
 end
 
+-- KEYS lease, parked, due, receipt. ARGV photo_id, home, receipt, the receipt's ttl (ms).
+-- The point of no return of an end that was decided: from here on exactly this receipt is its home's to log, and all
+-- other keys are gone. GONE: without a record nothing changes.
+local function commit(keys, args)
+  local refusal = not_ours(keys[1], args[2])
+  if refusal then return refusal end
+  keep_receipt(keys[4], args[3], args[4])
+  delete_lease(keys, args[1])
+  return 'OK'
+end
+
 -- KEYS lease, parked, due, receipt. ARGV photo_id, home, receipt ('' for none), the receipt's ttl (ms).
 -- OK also without a record: the receipt is then kept all the same.
 local function finish(keys, args)
@@ -206,6 +217,14 @@ local function adopt(keys, args)
   if refusal then return {} end
   if tonumber(redis.call('HGET', keys[1], 'term') or '0') > tonumber(args[3]) then return { 'MOVED' } end
   redis.call('HSET', keys[1], 'home', args[2], 'term', args[3])
+  -- Holders count their reports for each replica apart: what they tell this one begins anew.
+  local fields = redis.call('HGETALL', keys[1])
+  for at = 1, #fields, 2 do
+    if string.sub(fields[at], 1, 2) == 'c:' then
+      local holding, sum = string.match(fields[at + 1], '^(%u):%d+:(%d+)$')
+      redis.call('HSET', keys[1], fields[at], holding .. ':0:' .. sum)
+    end
+  end
   return redis.call('HGETALL', keys[1])
 end
 
@@ -281,6 +300,7 @@ redis.register_function { function_name = 'mayfly_2_claim', callback = claim, fl
 redis.register_function { function_name = 'mayfly_2_return_claim', callback = return_claim, flags = ENDING }
 redis.register_function { function_name = 'mayfly_2_end_if_released', callback = end_if_released, flags = ENDING }
 redis.register_function { function_name = 'mayfly_2_decide', callback = decide, flags = ENDING }
+redis.register_function { function_name = 'mayfly_2_commit', callback = commit, flags = ENDING }
 redis.register_function { function_name = 'mayfly_2_finish', callback = finish, flags = ENDING }
 redis.register_function { function_name = 'mayfly_2_adopt', callback = adopt, flags = ENDING }
 redis.register_function('mayfly_2_own', own)

@@ -12,7 +12,7 @@ _PHOTO_ID = re.compile(r"^[0-9a-f]{32}$")
 _SHAPE = re.compile(
     rb"^(?:(?:lease|parked|receipt):\{[0-9a-f]{2}\}:[0-9a-f]{32}|(?:due|marker):\{[0-9a-f]{2}\}"
     rb"|owner:[0-9a-f]{32}|quota:[0-9a-f]{32}:\d{4}-\d\d-\d\d|pseudonym-key:\d{4}-\d\d-\d\d"
-    rb"|replica:[a-z0-9][a-z0-9.-]{0,62}|(?:leader|term):\{reaper\})$"
+    rb"|replica:\{reaper\}:[a-z0-9][a-z0-9.-]{0,62}|(?:leader|term):\{reaper\})$"
 )
 
 
@@ -48,8 +48,8 @@ def marker(shard: int) -> str:
 
 
 def replica(name: str) -> str:
-    """Says that a replica of purge lives."""
-    return f"replica:{name}"
+    """Says that a replica of purge lives. All in one slot: whoever still sees its own has not lost another's."""
+    return f"replica:{{reaper}}:{name}"
 
 
 def owner(pseudonym: str) -> str:

@@ -29,7 +29,7 @@ _SIGN_AT_ONCE = 128  # receipts; 5 ms of the event loop
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A receipt that is durable in the log. index: UNLOGGED for one that ``registry``, a replica, was about to log."""
+    """A receipt that is durable in the log of ``registry``, a replica. index: UNLOGGED for one that is about to be."""
 
     index: int
     envelope: Envelope
@@ -64,11 +64,12 @@ class Ledger:
     """The log and the key that signs receipts. Every append raises Unavailable when the log's disk fails.
 
     Keeps account of the log from ``history`` on: its totals, and where the last hour's receipts lie.
-    ``before`` are the totals of the runs before this one.
+    ``before`` are the totals of the runs before this one. home: this replica's name.
     """
 
-    def __init__(self, log: Log, key: SigningKey, clock: Clock | None = None) -> None:
+    def __init__(self, log: Log, key: SigningKey, clock: Clock | None = None, home: str = "") -> None:
         self.log = log
+        self.home = home
         self._clock = clock or SystemClock()
         self._tally: Tally | None = None if log.size else Tally()
         self.before = Totals(0, {})
@@ -104,7 +105,7 @@ class Ledger:
         """Makes receipts durable that ``sign_all`` has signed: all of them are logged, or none is acknowledged."""
         facts = [Ended(r.photo_id, r.outcome, r.reason, r.ended_time) for r in receipts]
         first = await self.log.append_many([LoggedReceipt(envelope).to_entry() for envelope in envelopes], facts)
-        return [Logged(index, envelope) for index, envelope in enumerate(envelopes, first)]
+        return [Logged(index, envelope, self.home) for index, envelope in enumerate(envelopes, first)]
 
     def sign(self, receipt: Receipt) -> Envelope:
         """Blocks while an agent signs."""
@@ -124,11 +125,13 @@ class Ledger:
     async def record(self, envelope: Envelope) -> Logged:
         """Makes a receipt durable that ``sign`` has signed."""
         entry = LoggedReceipt(envelope).to_entry()
-        return Logged(await self.log.append(entry, read_fact(entry)), envelope)
+        return Logged(await self.log.append(entry, read_fact(entry)), envelope, self.home)
 
     async def bundle(self, logged: Logged, *, wait: bool) -> bytes:
         """The receipt as its owner gets it; with its proof of inclusion if there is one, or after a ``wait`` for it."""
         bare = Bundle(logged.envelope)
+        if logged.index == UNLOGGED or logged.registry != self.home:
+            return bare.to_json()
         if logged.index >= self.log.size or (not wait and logged.index >= self.log.integrated_size):
             return bare.to_json()
         if wait and self._is_here(logged):
@@ -149,7 +152,7 @@ class Ledger:
         try:
             parsed = parse_entry(self.log.entry(index))
             if isinstance(parsed, LoggedReceipt) and parsed.receipt().photo_id == photo_id:
-                return Logged(index, parsed.envelope)
+                return Logged(index, parsed.envelope, self.home)
         except (OSError, IndexError, VerificationError):
             pass
         return None

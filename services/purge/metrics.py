@@ -29,6 +29,10 @@ class PurgeMetrics:
         self.ended = Counter("mayfly_leases_ended_total", "Leases ended.", ("outcome", "reason"), registry=r)
         pressed = "Times that an operator has revoked everything."
         self.operator_purges = Counter("mayfly_operator_purges_total", pressed, registry=r)
+        adopted = "Leases that this replica has taken over from others."
+        self.adopted = Counter("mayfly_leases_adopted_total", adopted, registry=r)
+        moved = "Leases of this replica that another one has taken over."
+        self.moved = Counter("mayfly_leases_moved_total", moved, registry=r)
         self.receipts = Counter("mayfly_receipts_total", "Receipts logged.", ("outcome",), registry=r)
         self.sync_seconds = Histogram("mayfly_log_sync_seconds", "Group commits of the log.", registry=r, buckets=_SYNC)
 

@@ -8,19 +8,14 @@ from collections import deque
 
 from mesh.clock import Clock
 from mesh.errors import Unavailable
-from mesh.log import get_logger
 from mesh.tasks import Tasks
 from services.purge.book import Book, Entry
 from services.purge.ending import Endings
-from services.purge.registry import Registry
 from services.purge.waiting import first_of
 
-SWEEP_EVERY = 1.0  # seconds
-_SWEEP_LIMIT = 100  # leases of one shard a sweep
-_STRANGER_GRACE = 0.25  # seconds that whoever granted a lease has to end it, before its keys are swept
+CLEAR_EVERY = 1.0  # seconds
 _AGAIN = 0.5  # seconds after which a lease that is still open is ended once more
 _AT_ONCE = 1000  # leases looked at without a break; 1 ms
-_log = get_logger()
 
 Queue = deque[tuple[float, str]]
 
@@ -28,8 +23,7 @@ Queue = deque[tuple[float, str]]
 class Reaper:
     """A component. What it does at a time depends on what is due, not on how many leases there are."""
 
-    def __init__(self, *, registry: Registry, book: Book, endings: Endings, clock: Clock) -> None:
-        self._registry = registry
+    def __init__(self, *, book: Book, endings: Endings, clock: Clock) -> None:
         self._book = book
         self._endings = endings
         self._clock = clock
@@ -42,7 +36,7 @@ class Reaper:
 
     async def start(self) -> None:
         self._tasks.spawn(self._watch())
-        self._tasks.spawn(self._sweep_on())
+        self._tasks.spawn(self._clear_up())
 
     async def stop(self) -> None:
         await self._tasks.cancel()
@@ -53,15 +47,6 @@ class Reaper:
             if queue and (late := self._clock.monotonic() - queue[0][0]) > 0 and self._book.get(queue[0][1]):
                 return late
         return 0.0
-
-    async def sweep(self) -> None:
-        """Deletes the keys of overdue leases that owe no receipt here: they have it, or aren't this log's."""
-        overdue = await self._registry.overdue(self._clock.wall() - _STRANGER_GRACE, _SWEEP_LIMIT)
-        strange = [p for p in overdue if self._book.get(p) is None and not self._endings.is_ending(p)]
-        for at in range(0, len(strange), _AT_ONCE):
-            await self._registry.finish_all(dict.fromkeys(strange[at : at + _AT_ONCE], b""))
-        if strange:
-            _log.info("keys_swept", count=len(strange))
 
     def _schedule(self, entry: Entry) -> None:
         heapq.heappush(self._heap, (entry.deadline, entry.photo_id))
@@ -101,12 +86,11 @@ class Reaper:
         while self._late and self._book.get(self._late[0][1]) is None:
             self._late.popleft()
 
-    async def _sweep_on(self) -> None:
+    async def _clear_up(self) -> None:
         while True:
-            await self._clock.sleep(SWEEP_EVERY)
+            await self._clock.sleep(CLEAR_EVERY)
             self._book.forget()
             try:
                 await self._endings.clear_leftovers()
-                await self.sweep()
             except Unavailable:
                 continue

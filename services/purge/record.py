@@ -33,6 +33,7 @@ class Record:
 
     home:            the replica of purge that ends it.
     segments, size:  what is parked, in number and bytes.
+    adopted:         ``home`` isn't the replica that granted it.
     """
 
     grant: Grant
@@ -40,6 +41,7 @@ class Record:
     home: str = ""
     segments: int = 0
     size: int = 0
+    adopted: bool = False
 
 
 def parse(photo_id: str, fields: dict[bytes, bytes]) -> Record | None:
@@ -64,7 +66,9 @@ def parse(photo_id: str, fields: dict[bytes, bytes]) -> Record | None:
         claimant=text.get("claimant", ""),
         repeated="repeated" in text,
     )
-    return Record(grant, lease, text.get("home", ""), int(text.get("segments", 0)), int(text.get("size", 0)))
+    return Record(
+        grant, lease, text.get("home", ""), int(text.get("segments", 0)), int(text.get("size", 0)), "term" in text
+    )
 
 
 def _custody(value: str) -> Custody:

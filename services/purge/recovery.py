@@ -3,69 +3,123 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Mapping
 
 from mesh.clock import Clock
 from mesh.errors import Unavailable
 from mesh.log import get_logger
-from services.purge.book import Book
+from services.purge.book import Book, Entry
+from services.purge.debts import Debts
 from services.purge.ending import Endings
 from services.purge.lease import LIVE
-from services.purge.ledger import Ledger
-from services.purge.registry import Registry
+from services.purge.ledger import Ledger, Logged
+from services.purge.metrics import PurgeMetrics
+from services.purge.reconcile import Reconcile
+from services.purge.record import Record
+from services.purge.registry import Moved, Registry
 
+_BATCH = 500  # leases in one round trip
 _log = get_logger()
 
 
 class Recovery:
-    """A component that only starts; after it, purge's view holds every lease that owes a receipt."""
+    """A component that only starts; after it, purge's view holds every lease that owes a receipt here."""
 
-    def __init__(self, *, ledger: Ledger, registry: Registry, book: Book, endings: Endings, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        registry: Registry,
+        book: Book,
+        endings: Endings,
+        reconcile: Reconcile,
+        debts: Debts,
+        clock: Clock,
+        metrics: PurgeMetrics,
+    ) -> None:
         self._ledger = ledger
         self._registry = registry
         self._book = book
         self._endings = endings
+        self._reconcile = reconcile
+        self._debts = debts
         self._clock = clock
+        self._metrics = metrics
 
     async def start(self) -> None:
         history = await asyncio.to_thread(self._ledger.history)
+        granted, ended = history.totals.granted, sum(history.totals.ended.values())
+        self._metrics.adopted.inc(ended + len(history.open) - granted)  # receipts of leases that others had granted
+        photo_ids = list(history.open)
+        lost: list[Entry] = []
         away = False
-        for photo_id, expire in history.open.items():
-            away = away or not await self._take_up(photo_id, float(expire))
-            if away and self._book.get(photo_id) is None:
-                self._book.open(photo_id, float(expire))  # ended at its expiry, with what the registry then knows
+        for at in range(0, len(photo_ids), _BATCH):
+            batch = {photo_id: float(history.open[photo_id]) for photo_id in photo_ids[at : at + _BATCH]}
+            away = away or not await self._take_up(batch, lost)
+            if away:
+                for photo_id, expire in batch.items():
+                    if self._book.get(photo_id) is None:
+                        self._open(photo_id, expire)  # ended at its expiry, with what the registry then knows
+        self._reconcile.lose([entry for entry in lost if entry.expire > self._clock.wall()])
         try:
             await self._finish_ended()
         except Unavailable:
-            _log.warning("keys_left")  # the reaper deletes them when they are due
+            _log.warning("keys_left")  # they are deleted when they are due
         if history.open:
             _log.info("grants_recovered", count=len(history.open))
 
     async def stop(self) -> None:
         """Nothing to stop."""
 
-    async def _take_up(self, photo_id: str, expire: float) -> bool:
-        """A lease that still lives goes on; one whose end was decided is ended so; one that is lost ends now.
+    async def _take_up(self, batch: Mapping[str, float], lost: list[Entry]) -> bool:
+        """Leases that still live go on; those whose end was decided are ended so; the rest joins ``lost``.
 
-        False when the registry is away.
+        False when the registry is away: then nothing was done.
         """
         try:
-            record = await self._registry.read(photo_id)
+            records = await self._registry.read_all(list(batch))
+            stored = await self._registry.receipts([photo_id for photo_id in batch if photo_id not in records])
         except Unavailable:
             return False
-        if record is None:
-            self._book.open(photo_id, expire)
-            if expire > self._clock.wall():
-                self._endings.lose(photo_id)  # otherwise the reaper expires it at once
-            return True
+        for photo_id, expire in batch.items():
+            if photo_id in records:
+                self._go_on(photo_id, records[photo_id])
+            elif photo_id in stored:
+                await self._log(photo_id, expire, Logged.from_bytes(stored[photo_id]))
+            else:
+                lost.append(self._open(photo_id, expire))
+        return True
+
+    def _go_on(self, photo_id: str, record: Record) -> None:
+        if record.home != self._registry.home:
+            self._debts.add(photo_id, record.grant.expire, ended=False)
+            return
         entry = self._book.open(photo_id, record.grant.expire, record.grant, record.lease)
         self._book.move(photo_id, lambda lease: lease, parked=record.size if record.lease.state in LIVE else 0)
         if record.lease.end is not None:
             self._endings.resume(entry, record.lease.end)
-        return True
+
+    async def _log(self, photo_id: str, expire: float, logged: Logged) -> None:
+        """Its end was fixed in the registry, and is not in this log: another replica's, or stopped in between."""
+        if logged.registry not in ("", self._registry.home):
+            self._debts.add(photo_id, expire, ended=logged.index >= 0)
+            return
+        await self._ledger.record(logged.envelope)
+        receipt = logged.receipt
+        self._metrics.ended.labels(receipt.outcome, receipt.reason).inc()
+        self._metrics.receipts.labels(receipt.outcome).inc()
+
+    def _open(self, photo_id: str, expire: float) -> Entry:
+        """Nobody knows whether another replica has adopted it since."""
+        entry = self._book.open(photo_id, expire)
+        entry.taken = float("-inf")
+        return entry
 
     async def _finish_ended(self) -> None:
         """Keys of leases whose receipt was logged just before the stop."""
         for photo_id in await self._registry.overdue(float("inf"), 10_000):
             logged = self._ledger.find(photo_id)
             if logged is not None:
-                await self._registry.finish(photo_id, logged.to_bytes(), "")
+                with contextlib.suppress(Moved):
+                    await self._registry.finish(photo_id, logged.to_bytes(), "")

@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from mesh.errors import Internal, Unavailable
 from services.purge import keys
 from services.purge.lease import Outcome
 from services.purge.link import Call, Link
@@ -75,8 +76,12 @@ class Leadership:
     term: int
 
 
-class Moved(Exception):
-    """Another replica of purge ends this lease."""
+class Moved(Internal):
+    """Another replica of purge ends this lease. Stays inside purge. ended: its receipt is in that one's log."""
+
+    def __init__(self, *, ended: bool = False) -> None:
+        super().__init__("LEASE_MOVED", "Another replica of purge keeps this lease.")
+        self.ended = ended
 
 
 class Registry:
@@ -185,6 +190,13 @@ class Registry:
         args: Words = [self.home, outcome.value, reason, _ms(at), *_words(reports)]
         return _record(photo_id, await self.link.call("decide", [k.lease, k.parked], args))
 
+    async def commit(self, photo_id: str, receipt: bytes) -> Reply:
+        """Fixes the receipt of a lease whose end was decided and deletes what else there is of it, if it is ours.
+
+        OK: exactly this receipt is ours to log. GONE, MOVED: nothing has changed.
+        """
+        return _reply(await self.link.call("commit", list(keys.of_photo(photo_id)), self._finish(photo_id, receipt)))
+
     async def finish(self, photo_id: str, receipt: bytes, owner: str) -> None:
         """Keeps the receipt for an hour (unless empty), and deletes what else there is of the lease.
 
@@ -216,6 +228,26 @@ class Registry:
         reply = await self.link.call("adopt", [keys.of_photo(photo_id).lease], [home, self.home, term])
         return _record(photo_id, reply)
 
+    async def adopt_all(self, photo_ids: Sequence[str], home: str, term: int) -> dict[str, Record]:
+        """``adopt`` of many; those that this replica has not got by it are left out."""
+        calls: list[Call] = [("adopt", [keys.of_photo(p).lease], [home, self.home, term]) for p in photo_ids]
+        replies = zip(photo_ids, await self.link.call_all(calls), strict=True)
+        records = {p: parse(p, _fields(flat)) for p, flat in replies if flat != [b"MOVED"]}
+        return {photo_id: record for photo_id, record in records.items() if record is not None}
+
+    async def homes(self, photo_ids: Sequence[str]) -> dict[str, str]:
+        """The home of each lease that has a record; one round trip."""
+        names = [(p, keys.of_photo(p).lease) for p in photo_ids]
+        found = await self._ask({p: (name, ("HGET", name, "home")) for p, name in names})
+        return {photo_id: home.decode() for photo_id, home in found.items() if home is not None}
+
+    async def read_all(self, photo_ids: Sequence[str]) -> dict[str, Record]:
+        """``read`` of many in one round trip."""
+        names = [(p, keys.of_photo(p).lease) for p in photo_ids]
+        found = await self._ask({p: (name, ("HGETALL", name)) for p, name in names})
+        records = {photo_id: parse(photo_id, _fields(flat)) for photo_id, flat in found.items()}
+        return {photo_id: record for photo_id, record in records.items() if record is not None}
+
     async def beat(self, token: str, address: str, ttl: float) -> bool:
         """Says that this replica lives. False if nobody could know since its last beat: others may have adopted its
         leases."""
@@ -224,7 +256,17 @@ class Registry:
 
     async def is_alive(self, replica: str) -> bool:
         """Whether a replica has said so lately."""
-        return bool(await self.link.run(lambda r: r.get(keys.replica(replica))))
+        return (await self.alive([replica]))[replica]
+
+    async def alive(self, replicas: Sequence[str]) -> dict[str, bool]:
+        """``is_alive`` of many, looked at in their order."""
+        names = [(replica, keys.replica(replica)) for replica in replicas]
+        found = await self._ask({replica: (name, ("GET", name)) for replica, name in names})
+        return {replica: value is not None for replica, value in found.items()}
+
+    async def retire(self) -> None:
+        """Says that this replica has stopped: what it kept may be adopted at once."""
+        await self.link.send(keys.replica(self.home), "DEL", keys.replica(self.home))
 
     async def campaign(self, now: float, ttl: float) -> Leadership:
         """Takes or keeps the leadership for ``ttl`` seconds if nobody else has it; says who has it."""
@@ -240,6 +282,17 @@ class Registry:
         """What ``finish`` kept."""
         receipt: bytes | None = await self.link.run(lambda r: r.get(keys.of_photo(photo_id).receipt))
         return receipt
+
+    async def receipts(self, photo_ids: Sequence[str]) -> dict[str, bytes]:
+        """``receipt`` of many, as far as there are any; one round trip."""
+        names = [(p, keys.of_photo(p).receipt) for p in photo_ids]
+        found = await self._ask({p: (name, ("GET", name)) for p, name in names})
+        return {photo_id: receipt for photo_id, receipt in found.items() if receipt is not None}
+
+    async def due(self, shard: int) -> list[str]:
+        """photo_ids of one shard's leases."""
+        members: list[bytes] = await self.link.send(keys.due(shard), "ZRANGE", keys.due(shard), 0, -1)
+        return [member.decode() for member in members]
 
     async def owned(self, pseudonym: str) -> set[str]:
         """The photo_ids of one owner's leases; some may have ended."""
@@ -270,6 +323,14 @@ class Registry:
         key: bytes | None = await self.link.run(operation)
         return key
 
+    async def _ask(self, commands: Mapping[str, tuple[str, Sequence[str | int]]]) -> dict[str, Any]:
+        """A plain command for each name, with its key. Raises Unavailable if one of them failed."""
+        replies = await self.link.send_each(list(commands.values()))
+        for reply in replies:
+            if isinstance(reply, Unavailable):
+                raise reply
+        return dict(zip(commands, replies, strict=True))
+
     def _finish(self, photo_id: str, receipt: bytes) -> Words:
         return [photo_id, self.home, receipt, _ms(RECEIPT_TTL)]
 
@@ -285,7 +346,11 @@ def _disown(photo_ids: Mapping[str, Sequence[str]]) -> list[Call]:
 def _record(photo_id: str, flat: Sequence[bytes]) -> Record | None:
     if flat == [b"MOVED"]:
         raise Moved
-    return parse(photo_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+    return parse(photo_id, _fields(flat))
+
+
+def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _ms(seconds: float) -> int:

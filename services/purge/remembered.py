@@ -24,6 +24,9 @@ class Remembered:
                 return expire
         return None
 
+    def photo_ids(self) -> list[str]:
+        return [photo_id for leases in self._periods.values() for photo_id in leases]
+
     def forget(self) -> None:
         now = self._clock.wall()
         for period in [p for p in self._periods if (p + 1) * _PERIOD <= now]:

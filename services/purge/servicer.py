@@ -64,9 +64,12 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         if reason is None:
             raise Invalid("ROUTE_UNSPECIFIED", "Say how the picture was delivered.", field="route")
         holders, photo_id = check_holders(tuple(request.holders)), _photo_id(request.photo_id)
+        await self._core.routing.require(photo_id)
         if request.HasField("collected_by"):
             await self._core.parking.require_claimed(photo_id, await self._claimant(request.collected_by))
-        logged = await self._core.endings.settle(photo_id, holders, reason)
+        logged = await self._core.routing.at_home(
+            photo_id, lambda: self._core.endings.settle(photo_id, holders, reason)
+        )
         return pb.SettleLeaseResponse(receipt_bundle=await self._bundle(logged))
 
     async def RevokeLease(self, request: pb.RevokeLeaseRequest, context: ServerContext) -> pb.RevokeLeaseResponse:
@@ -74,14 +77,16 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         if reason is None:
             raise Invalid("REASON_UNSPECIFIED", "Say why the lease is revoked.", field="reason")
         owners = await self._core.pseudonyms.possible(request.owner_digest) if request.owner_digest else None
-        logged = await self._core.endings.revoke(_photo_id(request.photo_id), reason, owners)
+        photo_id = _photo_id(request.photo_id)
+        logged = await self._core.routing.at_home(photo_id, lambda: self._core.endings.revoke(photo_id, reason, owners))
         return pb.RevokeLeaseResponse(receipt_bundle=await self._bundle(logged) if logged else b"")
 
     async def RevokeOwner(self, request: pb.RevokeOwnerRequest, context: ServerContext) -> pb.RevokeOwnerResponse:
-        ended = await self._core.revoke_owner(request.owner_digest)
+        revoked = await self._core.revoke_owner(request.owner_digest)
         return pb.RevokeOwnerResponse(
-            ended=[pb.EndedLease(photo_id=p, receipt_bundle=bundle) for p, bundle in ended.items() if bundle],
-            pending_photo_ids=[p for p, bundle in ended.items() if not bundle],
+            ended=[pb.EndedLease(photo_id=p, receipt_bundle=bundle) for p, bundle in revoked.here.items() if bundle],
+            pending_photo_ids=[p for p, bundle in revoked.here.items() if not bundle],
+            elsewhere=[pb.LeaseElsewhere(photo_id=p, registry=home) for p, home in revoked.elsewhere.items()],
         )
 
     async def Park(self, requests: AsyncIterator[pb.ParkRequest], context: ServerContext) -> pb.ParkResponse:
@@ -89,7 +94,9 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         if not first.HasField("start"):
             raise Invalid("PARK_START", "The first message says which photo is parked.", field="start")
         holders = check_holders(tuple(first.start.holders))
-        berth = await self._core.parking.begin(_photo_id(first.start.photo_id), holders)
+        photo_id = _photo_id(first.start.photo_id)
+        await self._core.routing.require(photo_id)
+        berth = await self._core.parking.begin(photo_id, holders)
         async for request in requests:
             if request.HasField("seal"):
                 await berth.seal(request.seal.segment_count)
@@ -99,6 +106,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
 
     async def Claim(self, request: pb.ClaimRequest, context: ServerContext) -> AsyncIterator[pb.ClaimResponse]:
         photo_id, at = _photo_id(request.photo_id), request.first_segment
+        await self._core.routing.require(photo_id)
         handout = await self._core.parking.claim(photo_id, await self._claimant(request), at)
         claimed = handout.claimed
         first = pb.ClaimResponse(
@@ -113,11 +121,12 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
 
     async def ReturnClaim(self, request: pb.ReturnClaimRequest, context: ServerContext) -> pb.ReturnClaimResponse:
         photo_id, claimant = _photo_id(request.photo_id), _claimant(request.claimant)
+        await self._core.routing.require(photo_id)
         await self._core.parking.return_claim(photo_id, request.claim_secret, claimant)
         return pb.ReturnClaimResponse()
 
     async def GetReceipt(self, request: pb.GetReceiptRequest, context: ServerContext) -> pb.GetReceiptResponse:
-        logged = await self._core.endings.receipt(_photo_id(request.photo_id))
+        logged = await self._core.receipt(_photo_id(request.photo_id))
         return pb.GetReceiptResponse(receipt_bundle=await self._bundle(logged, wait=request.wait_for_inclusion))
 
     async def _claimant(self, shown: pb.ClaimRequest | pb.CollectedBy) -> Claimant:

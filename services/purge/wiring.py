@@ -13,6 +13,7 @@ from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
 from services.purge.public_files import LogFiles, PublicKeys
 from services.purge.servicer import CUSTODY, REGISTRY, add_to
+from services.purge.shards import Shards, ended_in_shard
 from services.purge.witnessing import Witnessing, read_witnesses
 
 _REGISTRY_METHODS = (
@@ -59,6 +60,8 @@ def build() -> App:
         clock=parts.clock,
         metrics=metrics,
         name=settings.instance,
+        address=settings.listen,
+        shards=Shards(settings.shards(), ended_in_shard, parts.clock),
     )
     parts.health.checks["registry"] = lambda: core.attestation.safe
     parts.health.pages["registry"] = core.attestation.page

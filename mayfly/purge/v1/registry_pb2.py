@@ -26,17 +26,17 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emayfly/purge/v1/registry.proto\x12\x0fmayfly.purge.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x01\n\x11GrantLeaseRequest\x12\x14\n\x0cowner_digest\x18\x01 \x01(\x0c\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10nonce_commitment\x18\x03 \x01(\x0c\x12\x16\n\x0e\x63laim_verifier\x18\x04 \x01(\x0c\x12\x16\n\x0epolicy_version\x18\x05 \x01(\t\"i\n\x12GrantLeaseResponse\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08registry\x18\x03 \x01(\t\"\x9a\x01\n\x12SettleLeaseRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x0f\n\x07holders\x18\x02 \x03(\t\x12-\n\x05route\x18\x03 \x01(\x0e\x32\x1e.mayfly.purge.v1.DeliveryRoute\x12\x32\n\x0c\x63ollected_by\x18\x04 \x01(\x0b\x32\x1c.mayfly.purge.v1.CollectedBy\"K\n\x0b\x43ollectedBy\x12\x14\n\x0cowner_digest\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63laim_secret\x18\x02 \x01(\x0c\x12\x10\n\x08\x63laimant\x18\x03 \x01(\x0c\"-\n\x13SettleLeaseResponse\x12\x16\n\x0ereceipt_bundle\x18\x01 \x01(\x0c\"o\n\x12RevokeLeaseRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0cowner_digest\x18\x02 \x01(\x0c\x12\x31\n\x06reason\x18\x03 \x01(\x0e\x32!.mayfly.purge.v1.RevocationReason\"-\n\x13RevokeLeaseResponse\x12\x16\n\x0ereceipt_bundle\x18\x01 \x01(\x0c\"*\n\x12RevokeOwnerRequest\x12\x14\n\x0cowner_digest\x18\x01 \x01(\x0c\"\\\n\x13RevokeOwnerResponse\x12*\n\x05\x65nded\x18\x01 \x03(\x0b\x32\x1b.mayfly.purge.v1.EndedLease\x12\x19\n\x11pending_photo_ids\x18\x02 \x03(\t\"6\n\nEndedLease\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x16\n\x0ereceipt_bundle\x18\x02 \x01(\x0c\"\x83\x01\n\x0bParkRequest\x12+\n\x05start\x18\x01 \x01(\x0b\x32\x1a.mayfly.purge.v1.ParkStartH\x00\x12\x11\n\x07segment\x18\x02 \x01(\x0cH\x00\x12)\n\x04seal\x18\x03 \x01(\x0b\x32\x19.mayfly.purge.v1.ParkSealH\x00\x42\t\n\x07message\".\n\tParkStart\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x0f\n\x07holders\x18\x02 \x03(\t\"!\n\x08ParkSeal\x12\x15\n\rsegment_count\x18\x01 \x01(\r\"\x0e\n\x0cParkResponse\"u\n\x0c\x43laimRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0cowner_digest\x18\x02 \x01(\x0c\x12\x14\n\x0c\x63laim_secret\x18\x03 \x01(\x0c\x12\x10\n\x08\x63laimant\x18\x04 \x01(\x0c\x12\x15\n\rfirst_segment\x18\x05 \x01(\r\"w\n\rClaimResponse\x12\x0f\n\x07segment\x18\x01 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rsegment_count\x18\x03 \x01(\r\x12\r\n\x05\x61gain\x18\x04 \x01(\x08\"N\n\x12ReturnClaimRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63laim_secret\x18\x02 \x01(\x0c\x12\x10\n\x08\x63laimant\x18\x03 \x01(\x0c\"\x15\n\x13ReturnClaimResponse\"A\n\x11GetReceiptRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x1a\n\x12wait_for_inclusion\x18\x02 \x01(\x08\",\n\x12GetReceiptResponse\x12\x16\n\x0ereceipt_bundle\x18\x01 \x01(\x0c*f\n\rDeliveryRoute\x12\x1e\n\x1a\x44\x45LIVERY_ROUTE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45LIVERY_ROUTE_STREAM\x10\x01\x12\x1a\n\x16\x44\x45LIVERY_ROUTE_COLLECT\x10\x02*\x81\x02\n\x10RevocationReason\x12!\n\x1dREVOCATION_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bREVOCATION_REASON_REQUESTED\x10\x01\x12$\n REVOCATION_REASON_UPLOAD_ABORTED\x10\x02\x12\x1d\n\x19REVOCATION_REASON_REFUSED\x10\x03\x12#\n\x1fREVOCATION_REASON_ENGINE_FAILED\x10\x04\x12\x1f\n\x1bREVOCATION_REASON_PEER_LOST\x10\x05\x12\x1e\n\x1aREVOCATION_REASON_SHUTDOWN\x10\x06\x32\xb8\x05\n\x0fRegistryService\x12U\n\nGrantLease\x12\".mayfly.purge.v1.GrantLeaseRequest\x1a#.mayfly.purge.v1.GrantLeaseResponse\x12X\n\x0bSettleLease\x12#.mayfly.purge.v1.SettleLeaseRequest\x1a$.mayfly.purge.v1.SettleLeaseResponse\x12X\n\x0bRevokeLease\x12#.mayfly.purge.v1.RevokeLeaseRequest\x1a$.mayfly.purge.v1.RevokeLeaseResponse\x12X\n\x0bRevokeOwner\x12#.mayfly.purge.v1.RevokeOwnerRequest\x1a$.mayfly.purge.v1.RevokeOwnerResponse\x12\x45\n\x04Park\x12\x1c.mayfly.purge.v1.ParkRequest\x1a\x1d.mayfly.purge.v1.ParkResponse(\x01\x12H\n\x05\x43laim\x12\x1d.mayfly.purge.v1.ClaimRequest\x1a\x1e.mayfly.purge.v1.ClaimResponse0\x01\x12X\n\x0bReturnClaim\x12#.mayfly.purge.v1.ReturnClaimRequest\x1a$.mayfly.purge.v1.ReturnClaimResponse\x12U\n\nGetReceipt\x12\".mayfly.purge.v1.GetReceiptRequest\x1a#.mayfly.purge.v1.GetReceiptResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emayfly/purge/v1/registry.proto\x12\x0fmayfly.purge.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x01\n\x11GrantLeaseRequest\x12\x14\n\x0cowner_digest\x18\x01 \x01(\x0c\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10nonce_commitment\x18\x03 \x01(\x0c\x12\x16\n\x0e\x63laim_verifier\x18\x04 \x01(\x0c\x12\x16\n\x0epolicy_version\x18\x05 \x01(\t\"i\n\x12GrantLeaseResponse\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08registry\x18\x03 \x01(\t\"\x9a\x01\n\x12SettleLeaseRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x0f\n\x07holders\x18\x02 \x03(\t\x12-\n\x05route\x18\x03 \x01(\x0e\x32\x1e.mayfly.purge.v1.DeliveryRoute\x12\x32\n\x0c\x63ollected_by\x18\x04 \x01(\x0b\x32\x1c.mayfly.purge.v1.CollectedBy\"K\n\x0b\x43ollectedBy\x12\x14\n\x0cowner_digest\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63laim_secret\x18\x02 \x01(\x0c\x12\x10\n\x08\x63laimant\x18\x03 \x01(\x0c\"-\n\x13SettleLeaseResponse\x12\x16\n\x0ereceipt_bundle\x18\x01 \x01(\x0c\"o\n\x12RevokeLeaseRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0cowner_digest\x18\x02 \x01(\x0c\x12\x31\n\x06reason\x18\x03 \x01(\x0e\x32!.mayfly.purge.v1.RevocationReason\"-\n\x13RevokeLeaseResponse\x12\x16\n\x0ereceipt_bundle\x18\x01 \x01(\x0c\"*\n\x12RevokeOwnerRequest\x12\x14\n\x0cowner_digest\x18\x01 \x01(\x0c\"\x90\x01\n\x13RevokeOwnerResponse\x12*\n\x05\x65nded\x18\x01 \x03(\x0b\x32\x1b.mayfly.purge.v1.EndedLease\x12\x19\n\x11pending_photo_ids\x18\x02 \x03(\t\x12\x32\n\telsewhere\x18\x03 \x03(\x0b\x32\x1f.mayfly.purge.v1.LeaseElsewhere\"4\n\x0eLeaseElsewhere\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x10\n\x08registry\x18\x02 \x01(\t\"6\n\nEndedLease\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x16\n\x0ereceipt_bundle\x18\x02 \x01(\x0c\"\x83\x01\n\x0bParkRequest\x12+\n\x05start\x18\x01 \x01(\x0b\x32\x1a.mayfly.purge.v1.ParkStartH\x00\x12\x11\n\x07segment\x18\x02 \x01(\x0cH\x00\x12)\n\x04seal\x18\x03 \x01(\x0b\x32\x19.mayfly.purge.v1.ParkSealH\x00\x42\t\n\x07message\".\n\tParkStart\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x0f\n\x07holders\x18\x02 \x03(\t\"!\n\x08ParkSeal\x12\x15\n\rsegment_count\x18\x01 \x01(\r\"\x0e\n\x0cParkResponse\"u\n\x0c\x43laimRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0cowner_digest\x18\x02 \x01(\x0c\x12\x14\n\x0c\x63laim_secret\x18\x03 \x01(\x0c\x12\x10\n\x08\x63laimant\x18\x04 \x01(\x0c\x12\x15\n\rfirst_segment\x18\x05 \x01(\r\"w\n\rClaimResponse\x12\x0f\n\x07segment\x18\x01 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rsegment_count\x18\x03 \x01(\r\x12\r\n\x05\x61gain\x18\x04 \x01(\x08\"N\n\x12ReturnClaimRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63laim_secret\x18\x02 \x01(\x0c\x12\x10\n\x08\x63laimant\x18\x03 \x01(\x0c\"\x15\n\x13ReturnClaimResponse\"A\n\x11GetReceiptRequest\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12\x1a\n\x12wait_for_inclusion\x18\x02 \x01(\x08\",\n\x12GetReceiptResponse\x12\x16\n\x0ereceipt_bundle\x18\x01 \x01(\x0c*f\n\rDeliveryRoute\x12\x1e\n\x1a\x44\x45LIVERY_ROUTE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45LIVERY_ROUTE_STREAM\x10\x01\x12\x1a\n\x16\x44\x45LIVERY_ROUTE_COLLECT\x10\x02*\x81\x02\n\x10RevocationReason\x12!\n\x1dREVOCATION_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bREVOCATION_REASON_REQUESTED\x10\x01\x12$\n REVOCATION_REASON_UPLOAD_ABORTED\x10\x02\x12\x1d\n\x19REVOCATION_REASON_REFUSED\x10\x03\x12#\n\x1fREVOCATION_REASON_ENGINE_FAILED\x10\x04\x12\x1f\n\x1bREVOCATION_REASON_PEER_LOST\x10\x05\x12\x1e\n\x1aREVOCATION_REASON_SHUTDOWN\x10\x06\x32\xb8\x05\n\x0fRegistryService\x12U\n\nGrantLease\x12\".mayfly.purge.v1.GrantLeaseRequest\x1a#.mayfly.purge.v1.GrantLeaseResponse\x12X\n\x0bSettleLease\x12#.mayfly.purge.v1.SettleLeaseRequest\x1a$.mayfly.purge.v1.SettleLeaseResponse\x12X\n\x0bRevokeLease\x12#.mayfly.purge.v1.RevokeLeaseRequest\x1a$.mayfly.purge.v1.RevokeLeaseResponse\x12X\n\x0bRevokeOwner\x12#.mayfly.purge.v1.RevokeOwnerRequest\x1a$.mayfly.purge.v1.RevokeOwnerResponse\x12\x45\n\x04Park\x12\x1c.mayfly.purge.v1.ParkRequest\x1a\x1d.mayfly.purge.v1.ParkResponse(\x01\x12H\n\x05\x43laim\x12\x1d.mayfly.purge.v1.ClaimRequest\x1a\x1e.mayfly.purge.v1.ClaimResponse0\x01\x12X\n\x0bReturnClaim\x12#.mayfly.purge.v1.ReturnClaimRequest\x1a$.mayfly.purge.v1.ReturnClaimResponse\x12U\n\nGetReceipt\x12\".mayfly.purge.v1.GetReceiptRequest\x1a#.mayfly.purge.v1.GetReceiptResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mayfly.purge.v1.registry_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DELIVERYROUTE']._serialized_start=1705
-  _globals['_DELIVERYROUTE']._serialized_end=1807
-  _globals['_REVOCATIONREASON']._serialized_start=1810
-  _globals['_REVOCATIONREASON']._serialized_end=2067
+  _globals['_DELIVERYROUTE']._serialized_start=1812
+  _globals['_DELIVERYROUTE']._serialized_end=1914
+  _globals['_REVOCATIONREASON']._serialized_start=1917
+  _globals['_REVOCATIONREASON']._serialized_end=2174
   _globals['_GRANTLEASEREQUEST']._serialized_start=117
   _globals['_GRANTLEASEREQUEST']._serialized_end=272
   _globals['_GRANTLEASERESPONSE']._serialized_start=274
@@ -53,30 +53,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKELEASERESPONSE']._serialized_end=820
   _globals['_REVOKEOWNERREQUEST']._serialized_start=822
   _globals['_REVOKEOWNERREQUEST']._serialized_end=864
-  _globals['_REVOKEOWNERRESPONSE']._serialized_start=866
-  _globals['_REVOKEOWNERRESPONSE']._serialized_end=958
-  _globals['_ENDEDLEASE']._serialized_start=960
-  _globals['_ENDEDLEASE']._serialized_end=1014
-  _globals['_PARKREQUEST']._serialized_start=1017
-  _globals['_PARKREQUEST']._serialized_end=1148
-  _globals['_PARKSTART']._serialized_start=1150
-  _globals['_PARKSTART']._serialized_end=1196
-  _globals['_PARKSEAL']._serialized_start=1198
-  _globals['_PARKSEAL']._serialized_end=1231
-  _globals['_PARKRESPONSE']._serialized_start=1233
-  _globals['_PARKRESPONSE']._serialized_end=1247
-  _globals['_CLAIMREQUEST']._serialized_start=1249
-  _globals['_CLAIMREQUEST']._serialized_end=1366
-  _globals['_CLAIMRESPONSE']._serialized_start=1368
-  _globals['_CLAIMRESPONSE']._serialized_end=1487
-  _globals['_RETURNCLAIMREQUEST']._serialized_start=1489
-  _globals['_RETURNCLAIMREQUEST']._serialized_end=1567
-  _globals['_RETURNCLAIMRESPONSE']._serialized_start=1569
-  _globals['_RETURNCLAIMRESPONSE']._serialized_end=1590
-  _globals['_GETRECEIPTREQUEST']._serialized_start=1592
-  _globals['_GETRECEIPTREQUEST']._serialized_end=1657
-  _globals['_GETRECEIPTRESPONSE']._serialized_start=1659
-  _globals['_GETRECEIPTRESPONSE']._serialized_end=1703
-  _globals['_REGISTRYSERVICE']._serialized_start=2070
-  _globals['_REGISTRYSERVICE']._serialized_end=2766
+  _globals['_REVOKEOWNERRESPONSE']._serialized_start=867
+  _globals['_REVOKEOWNERRESPONSE']._serialized_end=1011
+  _globals['_LEASEELSEWHERE']._serialized_start=1013
+  _globals['_LEASEELSEWHERE']._serialized_end=1065
+  _globals['_ENDEDLEASE']._serialized_start=1067
+  _globals['_ENDEDLEASE']._serialized_end=1121
+  _globals['_PARKREQUEST']._serialized_start=1124
+  _globals['_PARKREQUEST']._serialized_end=1255
+  _globals['_PARKSTART']._serialized_start=1257
+  _globals['_PARKSTART']._serialized_end=1303
+  _globals['_PARKSEAL']._serialized_start=1305
+  _globals['_PARKSEAL']._serialized_end=1338
+  _globals['_PARKRESPONSE']._serialized_start=1340
+  _globals['_PARKRESPONSE']._serialized_end=1354
+  _globals['_CLAIMREQUEST']._serialized_start=1356
+  _globals['_CLAIMREQUEST']._serialized_end=1473
+  _globals['_CLAIMRESPONSE']._serialized_start=1475
+  _globals['_CLAIMRESPONSE']._serialized_end=1594
+  _globals['_RETURNCLAIMREQUEST']._serialized_start=1596
+  _globals['_RETURNCLAIMREQUEST']._serialized_end=1674
+  _globals['_RETURNCLAIMRESPONSE']._serialized_start=1676
+  _globals['_RETURNCLAIMRESPONSE']._serialized_end=1697
+  _globals['_GETRECEIPTREQUEST']._serialized_start=1699
+  _globals['_GETRECEIPTREQUEST']._serialized_end=1764
+  _globals['_GETRECEIPTRESPONSE']._serialized_start=1766
+  _globals['_GETRECEIPTRESPONSE']._serialized_end=1810
+  _globals['_REGISTRYSERVICE']._serialized_start=2177
+  _globals['_REGISTRYSERVICE']._serialized_end=2873
 # @@protoc_insertion_point(module_scope)

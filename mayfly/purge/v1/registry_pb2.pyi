@@ -112,12 +112,22 @@ class RevokeOwnerRequest(_message.Message):
     def __init__(self, owner_digest: _Optional[bytes] = ...) -> None: ...
 
 class RevokeOwnerResponse(_message.Message):
-    __slots__ = ("ended", "pending_photo_ids")
+    __slots__ = ("ended", "pending_photo_ids", "elsewhere")
     ENDED_FIELD_NUMBER: _ClassVar[int]
     PENDING_PHOTO_IDS_FIELD_NUMBER: _ClassVar[int]
+    ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
     ended: _containers.RepeatedCompositeFieldContainer[EndedLease]
     pending_photo_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, ended: _Optional[_Iterable[_Union[EndedLease, _Mapping]]] = ..., pending_photo_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    elsewhere: _containers.RepeatedCompositeFieldContainer[LeaseElsewhere]
+    def __init__(self, ended: _Optional[_Iterable[_Union[EndedLease, _Mapping]]] = ..., pending_photo_ids: _Optional[_Iterable[str]] = ..., elsewhere: _Optional[_Iterable[_Union[LeaseElsewhere, _Mapping]]] = ...) -> None: ...
+
+class LeaseElsewhere(_message.Message):
+    __slots__ = ("photo_id", "registry")
+    PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_FIELD_NUMBER: _ClassVar[int]
+    photo_id: str
+    registry: str
+    def __init__(self, photo_id: _Optional[str] = ..., registry: _Optional[str] = ...) -> None: ...
 
 class EndedLease(_message.Message):
     __slots__ = ("photo_id", "receipt_bundle")

@@ -27,6 +27,10 @@ if _version_not_supported:
 
 class RegistryServiceStub:
     """Caller: gateway.
+
+    Every replica answers for the leases that it keeps. Whoever asks another one is told which: UNAVAILABLE
+    (LEASE_ELSEWHERE) with the name in the ErrorInfo's metadata under "registry". The leases of a replica that is dead
+    are taken over by the one that is asked.
     """
 
     def __init__(self, channel):
@@ -79,6 +83,10 @@ class RegistryServiceStub:
 
 class RegistryServiceServicer:
     """Caller: gateway.
+
+    Every replica answers for the leases that it keeps. Whoever asks another one is told which: UNAVAILABLE
+    (LEASE_ELSEWHERE) with the name in the ErrorInfo's metadata under "registry". The leases of a replica that is dead
+    are taken over by the one that is asked.
     """
 
     def GrantLease(self, request, context):
@@ -107,7 +115,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeOwner(self, request, context):
-        """Revokes every live lease of one owner.
+        """Revokes every live lease of one owner that this replica keeps, and names the others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,6 +205,10 @@ def add_RegistryServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RegistryService:
     """Caller: gateway.
+
+    Every replica answers for the leases that it keeps. Whoever asks another one is told which: UNAVAILABLE
+    (LEASE_ELSEWHERE) with the name in the ErrorInfo's metadata under "registry". The leases of a replica that is dead
+    are taken over by the one that is asked.
     """
 
     @staticmethod

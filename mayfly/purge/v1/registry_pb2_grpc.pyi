@@ -27,7 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RegistryServiceStub:
-    """Caller: gateway."""
+    """Caller: gateway.
+
+    Every replica answers for the leases that it keeps. Whoever asks another one is told which: UNAVAILABLE
+    (LEASE_ELSEWHERE) with the name in the ErrorInfo's metadata under "registry". The leases of a replica that is dead
+    are taken over by the one that is asked.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -47,7 +52,7 @@ class RegistryServiceStub:
     without a receipt after 2 s. NOT_FOUND if there is no such live lease of this owner.
     """
     RevokeOwner: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RevokeOwnerRequest, _registry_pb2.RevokeOwnerResponse]
-    """Revokes every live lease of one owner."""
+    """Revokes every live lease of one owner that this replica keeps, and names the others."""
     Park: _grpc.StreamUnaryMultiCallable[_registry_pb2.ParkRequest, _registry_pb2.ParkResponse]
     """Parks a finished picture. Only ciphertext arrives; it lives under the lease's own TTL."""
     Claim: _grpc.UnaryStreamMultiCallable[_registry_pb2.ClaimRequest, _registry_pb2.ClaimResponse]
@@ -64,7 +69,12 @@ class RegistryServiceStub:
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
-    """Caller: gateway."""
+    """Caller: gateway.
+
+    Every replica answers for the leases that it keeps. Whoever asks another one is told which: UNAVAILABLE
+    (LEASE_ELSEWHERE) with the name in the ErrorInfo's metadata under "registry". The leases of a replica that is dead
+    are taken over by the one that is asked.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GrantLease: _aio.UnaryUnaryMultiCallable[_registry_pb2.GrantLeaseRequest, _registry_pb2.GrantLeaseResponse]  # type: ignore[assignment]
@@ -81,7 +91,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     without a receipt after 2 s. NOT_FOUND if there is no such live lease of this owner.
     """
     RevokeOwner: _aio.UnaryUnaryMultiCallable[_registry_pb2.RevokeOwnerRequest, _registry_pb2.RevokeOwnerResponse]  # type: ignore[assignment]
-    """Revokes every live lease of one owner."""
+    """Revokes every live lease of one owner that this replica keeps, and names the others."""
     Park: _aio.StreamUnaryMultiCallable[_registry_pb2.ParkRequest, _registry_pb2.ParkResponse]  # type: ignore[assignment]
     """Parks a finished picture. Only ciphertext arrives; it lives under the lease's own TTL."""
     Claim: _aio.UnaryStreamMultiCallable[_registry_pb2.ClaimRequest, _registry_pb2.ClaimResponse]  # type: ignore[assignment]
@@ -97,7 +107,12 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """The receipt of an ended lease. NOT_FOUND while it lives, after an hour, or if it never existed."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Caller: gateway."""
+    """Caller: gateway.
+
+    Every replica answers for the leases that it keeps. Whoever asks another one is told which: UNAVAILABLE
+    (LEASE_ELSEWHERE) with the name in the ErrorInfo's metadata under "registry". The leases of a replica that is dead
+    are taken over by the one that is asked.
+    """
 
     @_abc_1.abstractmethod
     def GrantLease(
@@ -136,7 +151,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.RevokeOwnerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.RevokeOwnerResponse, _abc.Awaitable[_registry_pb2.RevokeOwnerResponse]]:
-        """Revokes every live lease of one owner."""
+        """Revokes every live lease of one owner that this replica keeps, and names the others."""
 
     @_abc_1.abstractmethod
     def Park(

@@ -25,6 +25,7 @@ from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
 from services.purge.receipt import LoggedReceipt, Receipt, parse_entry
 from services.purge.record import Grant
+from services.purge.shards import Shards
 from tests.unit.services.purge.world import SECRET, sha256
 
 OWNER = b"o" * 32
@@ -77,8 +78,10 @@ async def desk(
     terms: Terms | None = None,
     start: bool = True,
     parked_limit: int = 1 << 22,
+    name: str = "purge-0",
+    shards: Shards | None = None,
 ) -> AsyncIterator[Desk]:
-    """A purge that is stopped in the end; leases that are live then stay so."""
+    """A purge that is stopped in the end; leases that are live then stay so. name, shards: of one of several."""
     clock, metrics = clock or SystemClock(), CollectorRegistry()
     log = Log.open(directory, origin=ORIGIN, signer=_KEYS[1], clock=clock, interval=0.02)
     core = Core(
@@ -89,6 +92,8 @@ async def desk(
         parked_limit=parked_limit,
         clock=clock,
         metrics=PurgeMetrics(metrics),
+        name=name,
+        shards=shards,
     )
     if start:
         await core.start()

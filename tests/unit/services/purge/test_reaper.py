@@ -10,7 +10,6 @@ from typing import Any, cast
 from services.purge.book import Book, Entry
 from services.purge.ending import Endings
 from services.purge.reaper import Reaper
-from services.purge.registry import Registry
 
 
 class ManualClock:
@@ -80,7 +79,7 @@ class Nothing:
 def make(clock: ManualClock) -> tuple[Book, Ends, Reaper]:
     book = Book(clock)
     ends = Ends(clock, book)
-    reaper = Reaper(registry=cast(Registry, Nothing()), book=book, endings=cast(Endings, cast(Any, ends)), clock=clock)
+    reaper = Reaper(book=book, endings=cast(Endings, cast(Any, ends)), clock=clock)
     return book, ends, reaper
 
 
