@@ -10,7 +10,6 @@ Belongs to one event loop; reads (``entry``, ``iterate``, ``prove``) may also co
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,13 +21,12 @@ from mesh.errors import ConfigError, Unavailable
 from mesh.transparency.checkpoint import Checkpoint
 from mesh.transparency.merkle import consistency_proof, inclusion_proof
 from mesh.transparency.note import Signer, Verifier
-from mesh.transparency.tiles import CHECKPOINT_PATH, COSIGNED_PATH, MAX_ENTRY, WIDTH, File, TileTree, read_entries
+from mesh.transparency.tiles import CHECKPOINT_PATH, COSIGNED_PATH, WIDTH, File, TileTree, read_entries
+from services.purge.log_commit import Batch, GroupCommit
 from services.purge.log_state import State, publish, recover, tidy
 from services.purge.log_store import Fs, LogStore, OsFs
 
-MAX_BATCH = 1024  # entries a sync
 SNAPSHOT = "open"  # the side file of whoever keeps account of the entries
-MAX_BACKLOG = 64 << 20  # bytes that may wait for integration; beyond them no grant is logged, so none is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +36,6 @@ class Proof:
     index: int
     hashes: tuple[bytes, ...]
     checkpoint: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """What one caller appends in one piece. facts: for the accountant, one of each entry or none at all."""
-
-    entries: list[bytes]
-    facts: Sequence[object]
-    future: asyncio.Future[int]
 
 
 class Accountant(Protocol):
@@ -72,7 +61,6 @@ class Log:
         self.integrated = 0
         self.integration_failures = 0
         self.snapshot_failures = 0
-        self.sync_seconds: list[Callable[[float], None]] = []
         self.accountant: Accountant | None = None
         self.published: list[Callable[[], None]] = []
         self._store = store
@@ -80,17 +68,15 @@ class Log:
         self._signer = signer
         self._clock = clock
         self._interval = interval
+        self._commits = GroupCommit(store.journal, clock, self._on_durable)
+        self.sync_seconds = self._commits.sync_seconds
         self._next_integration = clock.monotonic()
-        self._queue: deque[_Batch] = deque()
         self._cosigned: tuple[int, bytes] | None = None
-        self._backlog = 0
         self._tidied = state.edge.size
         self._closed = False
-        self._committing: asyncio.Task[None] | None = None
         self._integrating: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
-        self._sync_thread = ThreadPoolExecutor(1, "log-sync")
         self._tile_thread = ThreadPoolExecutor(1, "log-tiles")
         self._side_thread = ThreadPoolExecutor(1, "log-side")
         self._snapping: asyncio.Task[None] | None = None
@@ -180,18 +166,9 @@ class Log:
         return await self._enqueue(list(entries), facts)
 
     async def _enqueue(self, entries: list[bytes], facts: Sequence[object]) -> int:
-        if max(map(len, entries)) > MAX_ENTRY:
-            raise ValueError(f"a log entry has at most {MAX_ENTRY} bytes")
-        if self._closed or self._store.journal.broken:
-            raise Unavailable("LOG_CLOSED", "The receipt log accepts no entries; restart purge once its disk works.")
-        if self._backlog > MAX_BACKLOG:
-            raise Unavailable("LOG_BEHIND", "The receipt log can't integrate; check its disk, then try again.")
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Batch(entries, facts, future))
-        self._backlog += sum(map(len, entries))
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit())
-        return await future
+        if self._closed:
+            raise Unavailable("LOG_CLOSED", "The receipt log was closed.")
+        return await self._commits.add(entries, facts)
 
     def entry(self, index: int) -> bytes:
         """The durable entry at ``index``. Raises IndexError."""
@@ -305,8 +282,7 @@ class Log:
         self._closed = True
         if self._following is not None:
             self._following.cancel()
-        if self._committing is not None:
-            await asyncio.wait([self._committing])
+        await self._commits.close()
         try:
             await self.integrate()
             if self._integrating is not None:
@@ -318,51 +294,19 @@ class Log:
             if self._snapping is not None:
                 await asyncio.wait([self._snapping])
             await self._snapshot(final=True)
-            for thread in (self._sync_thread, self._tile_thread, self._side_thread):
+            for thread in (self._tile_thread, self._side_thread):
                 thread.shutdown()
             self._store.close()
 
-    async def _commit(self) -> None:
-        try:
-            while self._queue:
-                batches: list[_Batch] = []
-                count = 0
-                while self._queue and (not batches or count + len(self._queue[0].entries) <= MAX_BATCH):
-                    batches.append(self._queue.popleft())
-                    count += len(batches[-1].entries)
-                await self._commit_batches(batches)
-        finally:
-            self._committing = None
-
-    async def _commit_batches(self, batches: list[_Batch]) -> None:
-        entries = [entry for batch in batches for entry in batch.entries]
-        began = self._clock.monotonic()
-        try:
-            first = await asyncio.get_running_loop().run_in_executor(
-                self._sync_thread, self._store.journal.append, entries
-            )
-        except BaseException as error:
-            self._backlog -= sum(map(len, entries))
-            self._refuse(batches)
-            if isinstance(error, OSError):
-                return
-            raise
-        self._state.pending.extend(entries)
-        self.appended += len(entries)
+    def _on_durable(self, first: int, batches: Sequence[Batch]) -> None:
+        """A group commit is on the disk."""
         for batch in batches:
+            self._state.pending.extend(batch.entries)
+            self.appended += len(batch.entries)
             if self.accountant is not None:
                 self.accountant.durable(first, batch.entries, batch.facts)
-            if not batch.future.done():
-                batch.future.set_result(first)
             first += len(batch.entries)
-        for callback in self.sync_seconds:
-            callback(self._clock.monotonic() - began)
         self._follow()
-
-    def _refuse(self, batches: list[_Batch]) -> None:
-        for batch in batches:
-            if not batch.future.done():
-                batch.future.set_exception(Unavailable("LOG_DISK", "The receipt log's disk refused a write; check it."))
 
     async def _snapshot(self, *, final: bool = False) -> None:
         """A snapshot that can't be written is missing at the next start, which then takes longer: no more than that."""
@@ -406,7 +350,7 @@ class Log:
                 self._tile_thread, publish, self._store, state.edge, entries, self._signer
             )
             self._state = State(edge, checkpoint, state.pending[len(entries) :])
-            self._backlog -= sum(map(len, entries))
+            self._commits.backlog -= sum(map(len, entries))
             self.integrated += len(entries)
             self._wake()
             await loop.run_in_executor(self._tile_thread, tidy, self._store, self._tidied, edge.size)

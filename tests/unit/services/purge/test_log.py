@@ -223,7 +223,7 @@ async def test_an_entry_has_a_size_limit(tmp_path: Path) -> None:
 
 
 async def test_a_backlog_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.purge.log.MAX_BACKLOG", 10)
+    monkeypatch.setattr("services.purge.log_commit.MAX_BACKLOG", 10)
     log = open_log(tmp_path / "log")
     first = asyncio.create_task(log.append(b"x" * 20))
     await asyncio.sleep(0)
