@@ -6,7 +6,7 @@
     <dir>/public/cosigned           the newest one that witnesses have cosigned, if there are witnesses
     <dir>/public/tile/...           C2SP tlog-tiles; ``public`` may be served as static files
     <dir>/open                      what a start needs to know of the entries (snapshot.py); may be missing
-    <dir>/keys                      the public keys that have ever signed here (key_history.py)
+    <dir>/keys                      the public keys that have ever signed here (key_ring.py)
     <dir>/tmp/                      files being written; emptied at start
 
 A frame is one group commit: magic, index of its first entry, number of bytes, SHA-256 over these and the body cut to
