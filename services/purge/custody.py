@@ -142,7 +142,8 @@ class Custody:
         self._ceiling = ceiling
         self._lost = lost
         self._moved = moved
-        self.writer = Writer(registry, clock)
+        self.writer = Writer(registry, clock, self._acknowledge_all)
+        self._due: set[Session] = set()
         self._sessions: dict[str, Session] = {}
         self._epochs: dict[str, str] = {}
         self._dead: dict[str, None] = {}
@@ -319,9 +320,14 @@ class Custody:
             batch.unwritten -= 1
             self._compare(session, report.photo_id, state, stranger=stranger)
             if not batch.unwritten:
-                self._acknowledge(session)
+                self._due.add(session)
 
         self.writer.add(report, told)
+
+    def _acknowledge_all(self) -> None:
+        """One acknowledgement to each holder for all that was written at once."""
+        while self._due:
+            self._acknowledge(self._due.pop())
 
     def _acknowledge(self, session: Session) -> None:
         sequence = session.acknowledge()

@@ -1,4 +1,4 @@
-"""Ends overdue leases that nobody holds, many at a time: first their keys go, then their receipts are made.
+"""Ends overdue leases that nobody holds, many at a time: first all their keys go, then their receipts are made.
 
 A grant that comes meanwhile waits for one slice of the work at most. A crash in between leaves grants without a receipt
 in the log, whose keys are gone: they get it at the next start.
@@ -25,6 +25,7 @@ from services.purge.writer import Writer
 
 CLEARED_AT_ONCE = 256  # leases in one round trip; 5 ms of the registry
 LOGGED_AT_ONCE = 512  # receipts in one piece
+MOST_OWED = 200_000  # receipts that may wait for the clearing to be done
 _SLICE = 32  # receipts made and signed without a break; 3 ms of the event loop
 
 Alone = Callable[[Entry, bool], asyncio.Task[Logged]]
@@ -78,6 +79,8 @@ class Expiry:
 
     async def _clear(self) -> None:
         while self._due:
+            if len(self._cleared) > MOST_OWED:
+                self._begin_to_log()
             batch = [self._due.popleft() for _ in range(min(CLEARED_AT_ONCE, len(self._due)))]
             try:
                 replies = await self._registry.end_all_if_released([entry.photo_id for entry in batch])
@@ -88,6 +91,11 @@ class Expiry:
             for entry, reply in zip(batch, replies, strict=True):
                 if not self._is_cleared(entry, reply):
                     self._end_alone(entry, away=False)
+        self._begin_to_log()
+
+    def _begin_to_log(self) -> None:
+        if self._cleared and (self._logging is None or self._logging.done()):
+            self._logging = self._tasks.spawn(self._log())
 
     def _is_cleared(self, entry: Entry, reply: Reply) -> bool:
         """Whether only the receipt is left to be made. GONE: either Redis' own clock was first, or it has lost it."""
@@ -96,10 +104,7 @@ class Expiry:
         late = reply is Reply.GONE and now > entry.expire + GRACE and not doubtful and self._fence.is_certain(entry)
         if reply is not Reply.OK and not late:
             return False
-        end = End(Outcome.EXPIRED, "overdue", now)
-        self._cleared.append((entry, entry.lease.decide(end).conclude(), end))
-        if self._logging is None or self._logging.done():
-            self._logging = self._tasks.spawn(self._log())
+        self._cleared.append((entry, entry.lease, End(Outcome.EXPIRED, "overdue", now)))
         return True
 
     def _end_alone(self, entry: Entry, *, away: bool) -> asyncio.Task[Logged]:
@@ -109,7 +114,8 @@ class Expiry:
 
     async def _log(self) -> None:
         while self._cleared:
-            batch = [self._cleared.popleft() for _ in range(min(LOGGED_AT_ONCE, len(self._cleared)))]
+            cleared = [self._cleared.popleft() for _ in range(min(LOGGED_AT_ONCE, len(self._cleared)))]
+            batch = [(entry, lease.decide(end).conclude(), end) for entry, lease, end in cleared]
             receipts, envelopes = await self._sign(batch)
             logged = await self._closing.log(envelopes, receipts)
             kept: dict[str, bytes] = {}

@@ -302,14 +302,16 @@ class Registry:
     async def overdue(self, now: float, limit: int) -> list[str]:
         """photo_ids of leases that end before ``now`` (infinity: all), at most ``limit`` per shard; one round trip."""
         latest = "+inf" if math.isinf(now) else _ms(now)
-
-        async def operation(redis: Any) -> list[list[bytes]]:
-            async with redis.pipeline(transaction=False) as pipe:
-                for shard in range(keys.SHARDS):
-                    pipe.zrangebyscore(keys.due(shard), "-inf", latest, start=0, num=limit)
-                return list(await pipe.execute())
-
-        return [member.decode() for shard in await self.link.run(operation) for member in shard]
+        sets = [keys.due(shard) for shard in range(keys.SHARDS)]
+        replies = await self.link.send_each(
+            [(key, ("ZRANGEBYSCORE", key, "-inf", latest, "LIMIT", 0, limit)) for key in sets]
+        )
+        found: list[str] = []
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+            found += [member.decode() for member in reply]
+        return found
 
     async def day_key(self, day: str, ttl: float, proposal: bytes | None) -> bytes | None:
         """The day's pseudonym key; if there is none it becomes ``proposal`` for ``ttl`` seconds."""

@@ -34,11 +34,15 @@ class Waiting:
 
 
 class Writer:
-    """``disown`` rides along: whose an ended lease was is forgotten with the next round trip."""
+    """``disown`` rides along: whose an ended lease was is forgotten with the next round trip.
 
-    def __init__(self, registry: Registry, clock: Clock) -> None:
+    written: called after all who wait for a round trip's reports were told.
+    """
+
+    def __init__(self, registry: Registry, clock: Clock, written: Callable[[], None]) -> None:
         self._registry = registry
         self._clock = clock
+        self._written = written
         self._tasks = Tasks()
         self._waiting: dict[str, list[Waiting]] = {}
         self._count = 0
@@ -65,6 +69,8 @@ class Writer:
         self._count -= len(dropped)
         for waiting in dropped:
             waiting.told(None)
+        if dropped:
+            self._begin()
 
     def disown(self, owner: str, photo_id: str) -> None:
         """The lease has ended; ``owner`` is its pseudonym."""
@@ -86,13 +92,16 @@ class Writer:
 
     async def _write(self) -> None:
         try:
-            while self._waiting or self._disowned:
+            while True:
                 if not self._many.is_set():
                     await first_of(self._many.wait(), self._clock.sleep(WITHIN))
                 try:
                     await self._write_once()
                 except Unavailable:
                     await self._clock.sleep(_RETRY)
+                self._written()
+                if not self._waiting and not self._disowned:
+                    return
         finally:
             self._writing = False
 
