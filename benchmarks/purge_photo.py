@@ -21,7 +21,8 @@ class Load:
     cpu: float = 0.0
     round_trips: float = 0.0
     settles: list[float] = field(default_factory=list)
-    pings: list[float] = field(default_factory=list)
+    pings: list[float] = field(default_factory=list)  # GetReceipt, which is one round trip to Redis as well
+    inclusions: list[float] = field(default_factory=list)  # from the settlement on
 
 
 async def measure(rates: tuple[float, ...], seconds: float, turns: int) -> list[Load]:
@@ -47,8 +48,25 @@ async def _drive(purge: Purge, load: Load, seconds: float) -> None:
     for number in range(count):
         await asyncio.sleep(began + number / load.rate - time.monotonic())
         tasks.append(asyncio.create_task(purge.photo(HELD)))
-    load.settles += await asyncio.gather(*tasks)
+    load.settles += [seconds for _, seconds in await asyncio.gather(*tasks)]
     load.photos += count
+
+
+async def ends(rate: float, seconds: float) -> Load:
+    """How long ends take at ``rate``, beside a call that is one round trip, and until the log has included them."""
+    load = Load(rate, 0)
+    async with running_purge() as purge:
+        await _drive(purge, Load(rate, 0), 2)
+        driving = asyncio.create_task(_drive(purge, load, seconds))
+        while not driving.done():
+            lease, _ = await purge.photo(0.0)
+            began = time.perf_counter()
+            await purge.receipt(lease, wait=False)
+            load.pings.append(time.perf_counter() - began)
+            await purge.receipt(lease, wait=True)
+            load.inclusions.append(time.perf_counter() - began)
+        await driving
+    return load
 
 
 async def _idle(purge: Purge) -> tuple[float, float]:
@@ -59,9 +77,9 @@ async def _idle(purge: Purge) -> tuple[float, float]:
 
 
 def _reads(purge: Purge) -> int:
-    """How often Valkey has read from a connection, but for this question."""
+    """How often Valkey has read from a connection: it reads a batch of ours at once."""
     client = admin_of(purge.valkey)
     try:
-        return int(client.info("stats")["total_reads_processed"]) - 0
+        return int(client.info("stats")["total_reads_processed"])
     finally:
         client.close()

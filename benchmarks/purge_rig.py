@@ -88,8 +88,12 @@ class Purge:
         request = pb.SettleLeaseRequest(photo_id=lease.photo_id, holders=names, route=pb.DELIVERY_ROUTE_STREAM)
         await self.gateway.SettleLease(request)
 
-    async def photo(self, hold: float) -> float:
-        """One photo's life, as the mesh leads it: each holds it for ``hold`` seconds. Returns the settlement's."""
+    async def receipt(self, lease: LeaseRef, *, wait: bool) -> bytes:
+        reply = await self.gateway.GetReceipt(pb.GetReceiptRequest(photo_id=lease.photo_id, wait_for_inclusion=wait))
+        return bytes(reply.receipt_bundle)
+
+    async def photo(self, hold: float) -> tuple[LeaseRef, float]:
+        """One photo's life, as the mesh leads it: each holds it for ``hold`` seconds. And its settlement's seconds."""
         lease = await self.grant()
         gateway, ingest, render = (holder.book.hold(lease, lambda _: None) for holder in self.holders)
         await asyncio.sleep(hold)
@@ -99,7 +103,7 @@ class Purge:
         gateway.release()
         began = time.perf_counter()
         await self.settle(lease)
-        return time.perf_counter() - began
+        return lease, time.perf_counter() - began
 
 
 @contextlib.asynccontextmanager
