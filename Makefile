@@ -72,9 +72,10 @@ dashboards: $(READY) ## Generate the Grafana dashboard from its code
 scenes: $(READY) ## Draw the contact sheet of all scenes
 	@$(BIN)/python -m services.render.contact_sheet $(if $(PHOTO),"$(PHOTO)") -o "$(OUT)/scenes.jpg"
 
-bench: $(READY) ## Measure: the mesh, memory per photo in flight, the scrub beside its peers
+bench: $(READY) ## Measure: the mesh, memory per photo in flight, the scrub beside its peers, purge
 	@$(BIN)/python -m benchmarks.mesh
 	@$(BIN)/python -m benchmarks.scrub
+	@$(BIN)/python -m benchmarks.purge
 
 clean: ## Remove what make has made
 	rm -rf $(VENV) .models .mayfly $(OUT) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -68,7 +68,7 @@ def _throughput(turns: Sequence[tuple[float, float]]) -> str:
     return _section(
         f"The registry beside the same Lua calls pipelined straight ({purge_throughput.CALLERS} callers)",
         f"Goal: ≥ 40 %. {purge_throughput.CALLS} calls a photo in four steps that wait for each other; straight, each "
-        "step of all photos is one pipeline on a blocking socket, packed and parsed by hiredis. Medians of turns in turn.",
+        "step of all photos is one pipeline on a blocking socket, packed and parsed by hiredis. Medians.",
         ("photos/s, registry", "photos/s, straight", "ratio", "worst turn"),
         [row],
     )
