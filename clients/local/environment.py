@@ -118,6 +118,8 @@ def _purge(name: str, state: StateFolder, redis: Redis) -> dict[str, str]:
     }
     if name != "purge":
         special["MAYFLY_PURGE_LOG_ORIGIN"] = numbered(name, ORIGIN)
+    if (others := state.shards(name)).is_file():
+        special["MAYFLY_PURGE_SHARDS_FILE"] = str(others)
     if redis.url:
         special["MAYFLY_REDIS_URL"] = redis.url
     if redis.username:

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
 from clients.local.environment import ORIGIN, Addresses, is_purge, numbered
 from clients.local.state import StateFolder, write_private
 from services.purge.signing import load_keys
 
 
-def file_of(state: StateFolder, name: str) -> Path:
-    """The others, as the replica called ``name`` reads them."""
-    return state.root / f"{numbered(name, 'shards')}.json"
-
-
 def prepare(state: StateFolder, addresses: Mapping[str, Addresses]) -> None:
     """Makes the replicas' keys, where they are missing, and tells each of the others' logs. Nothing for only one."""
     names = [name for name in addresses if is_purge(name)]
     if len(names) == 1:
+        state.shards("purge").unlink(missing_ok=True)
         return
     logs = {name: _log(state, name, addresses[name]) for name in names}
     for name in names:
         others = [log for other, log in logs.items() if other != name]
-        write_private(file_of(state, name), json.dumps(others, indent=1).encode() + b"\n")
+        write_private(state.shards(name), json.dumps(others, indent=1).encode() + b"\n")
 
 
 def _log(state: StateFolder, name: str, place: Addresses) -> dict[str, str]:

@@ -50,6 +50,10 @@ class StateFolder:
         self.valkey = self.root / "valkey"
         self._mesh_file = self.root / "mesh.json"
 
+    def shards(self, replica: str) -> Path:
+        """What the replica of purge called ``replica`` is told of the others' logs."""
+        return self.root / f"shards-of-{replica}.json"
+
     def create(self) -> None:
         """Makes the folders. Raises ConfigError when the place can't be written."""
         try:

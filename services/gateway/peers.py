@@ -19,7 +19,7 @@ from mesh import status, streams
 from mesh.clock import Clock
 from mesh.custody.book import MAX_LEASE_SECONDS, CustodyBook, LeaseRef
 from mesh.custody.metadata import to_metadata
-from mesh.errors import Overdue, no_such_photo
+from mesh.errors import NotFound, Overdue, no_such_photo
 from services.gateway.asking import Asking, Attempt, Unanswered
 from services.gateway.hop import Hop
 from services.gateway.replicas import Replicas
@@ -243,10 +243,24 @@ class Registry:
         """Revokes all that this owner has, whichever replica keeps it. Unavailable unless that is certain."""
         request = pb.RevokeOwnerRequest(owner_digest=owner)
         asked = self._to(lambda stub, seconds: stub.RevokeOwner(request, timeout=seconds))
-        replies = await asyncio.gather(*[asked(target, _SLOW_SECONDS) for target in self._stubs])
-        ended = {lease.photo_id: lease.receipt_bundle for reply in replies for lease in reply.ended}
-        pending = {photo_id for reply in replies for photo_id in reply.pending_photo_ids}
-        return Revoked(ended, sorted(pending - ended.keys()))
+        reply, _ = await self._asking.any(asked)
+        ended = {lease.photo_id: lease.receipt_bundle for lease in reply.ended}
+        # That one replica knows of all; those that others keep are taken back where they are.
+        for lease in reply.elsewhere:
+            self._replicas.learn(lease.photo_id, lease.registry)
+        elsewhere = [lease.photo_id for lease in reply.elsewhere]
+        bundles = await asyncio.gather(*[self._revoke_elsewhere(photo_id, owner) for photo_id in elsewhere])
+        found = {photo_id: bundle for photo_id, bundle in zip(elsewhere, bundles, strict=True) if bundle is not None}
+        ended |= {photo_id: bundle for photo_id, bundle in found.items() if bundle}
+        pending = [photo_id for photo_id, bundle in found.items() if not bundle]
+        return Revoked(ended, sorted({*reply.pending_photo_ids, *pending}))
+
+    async def _revoke_elsewhere(self, photo_id: str, owner: bytes) -> bytes | None:
+        """As ``revoke``; None if it has ended meanwhile."""
+        try:
+            return await self.revoke(photo_id, pb.REVOCATION_REASON_REQUESTED, owner)
+        except NotFound:
+            return None
 
     def _to(self, call: Callable[[Stub, float], Awaitable[Reply]]) -> Attempt[Reply]:
         """The call to a replica, its errors typed."""

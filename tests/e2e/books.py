@@ -21,7 +21,7 @@ from tests.e2e import keys
 
 T = TypeVar("T")
 ENDED = {"settled", "revoked", "expired"}
-MAY_STAY = ("receipt:", "quota:", "pseudonym-key:", "marker:")
+MAY_STAY = ("receipt:", "quota:", "pseudonym-key:", "marker:", "replica:", "leader:", "term:")
 """Kinds of keys that outlive a photo: none holds anything of it, each has a TTL."""
 
 

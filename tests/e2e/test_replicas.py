@@ -13,6 +13,7 @@ import pytest
 from clients.local.mesh import LocalMesh
 from clients.local.public_keys import PublicKeys
 from clients.verify import Recount, recount, verify_bundle
+from mayfly.gateway.v1 import gateway_pb2 as pb
 from mesh.errors import MeshError
 from mesh.testing.wait import eventually
 from mesh.transparency.checkpoint import open_checkpoint
@@ -87,8 +88,8 @@ def receipts_of(mesh: LocalMesh, photo_id: str) -> list[tuple[str, str]]:
 
 
 async def started(mesh: LocalMesh, phone: Phone, home: str, *, ttl: float = 15.0) -> Upload:
-    """A photo that this replica keeps. Leases are granted in turn, so the second at the latest is."""
-    for _ in range(4):
+    """A photo that this replica keeps. Leases are granted in turn, but who has failed to answer comes last for 5 s."""
+    for _ in range(20):
         upload = await phone.render().start(SCENE, ttl=ttl)
         if await eventually(lambda u=upload: granted_by(mesh, u.accepted.photo_id), within=5, every=0.05) == home:
             return upload
@@ -106,13 +107,8 @@ async def balanced(mesh: LocalMesh, *photo_ids: str, within: float = 25.0) -> No
 
     await books.eventually(is_balanced, within, "grants without a receipt")
     await books.eventually(lambda: books.nothing_in(books.custody, mesh), within, "custody is left")
-    await books.eventually(lambda: books.nothing_in(_live_keys, mesh), within, "keys are left")
+    await books.eventually(lambda: books.nothing_in(books.live_keys, mesh), within, "keys are left")
     assert counted(mesh).conserved
-
-
-def _live_keys(mesh: LocalMesh) -> list[str]:
-    # What replicas say of themselves (who lives, who leads) is no photo's.
-    return [key for key in books.live_keys(mesh) if not key.startswith(("replica:", "leader", "term", "{"))]
 
 
 async def deliver(upload: Upload) -> bytes:
@@ -152,6 +148,17 @@ async def test_photos_go_through_both_and_their_receipts_verify(mesh: LocalMesh,
         verify_bundle(upload.receipt, receipt_keys=[k.receipts for k in keys], log_vkey=[k.log_vkey for k in keys])
 
 
+async def test_deleting_my_data_reaches_both(mesh: LocalMesh, portrait) -> None:
+    async with Phone(mesh, "deleting") as phone:
+        photos = {name: (await started(mesh, phone, name, ttl=20.0)).accepted.photo_id for name in PURGES}
+        reply = await phone.ask("RevokeAll", pb.RevokeAllRequest())
+        assert {receipt.photo_id for receipt in reply.receipts} >= set(photos.values())
+        assert not reply.pending_photo_ids
+        await balanced(mesh, *photos.values())
+    for name, photo_id in photos.items():
+        assert receipts_of(mesh, photo_id) == [(name, "revoked")]
+
+
 @pytest.mark.parametrize("victim", PURGES)
 async def test_the_death_of_one_leaves_the_others_photos_and_new_ones_alone(
     mesh: LocalMesh, portrait, victim: str
@@ -170,3 +177,25 @@ async def test_the_death_of_one_leaves_the_others_photos_and_new_ones_alone(
     assert receipts_of(mesh, kept.accepted.photo_id) == [(survivor, "settled")]
     assert len(receipts_of(mesh, lost.accepted.photo_id)) == 1
     assert receipts_of(mesh, lost.accepted.photo_id)[0][1] in ("revoked", "expired")
+
+
+async def test_a_photo_survives_the_death_of_the_replica_that_keeps_its_lease(mesh: LocalMesh, portrait) -> None:
+    """Holders go on by their own clocks; another replica takes the lease over when it is asked to settle it."""
+    photo = portrait[0]
+    async with Phone(mesh, "survivor") as phone:
+        rendering = await (await started(mesh, phone, "purge-1", ttl=30.0)).upload(photo)
+        unconfirmed = await (await started(mesh, phone, "purge-1", ttl=30.0)).upload(photo)
+        await rendering.until("progress")
+        await unconfirmed.until("seal")
+        mesh.kill("purge-1", signal.SIGKILL)
+        await unconfirmed.deliver()
+        await unconfirmed.until("receipt")
+        await deliver(rendering)
+        photo_ids = [upload.accepted.photo_id for upload in (rendering, unconfirmed)]
+        await books.eventually(
+            lambda: all(receipts_of(mesh, photo_id) for photo_id in photo_ids), 5.0, "receipts are missing"
+        )
+        mesh.restart("purge-1")
+        await balanced(mesh, *photo_ids)
+    for photo_id in photo_ids:
+        assert receipts_of(mesh, photo_id) == [("purge", "settled")], "granted in the one log, ended in the other"

@@ -194,9 +194,9 @@ def test_each_replica_is_told_of_the_other_logs_and_not_of_its_own(tmp_path: Pat
     state.create()
     places = {name: Addresses("127.0.0.1:1", f"127.0.0.1:{at}") for at, name in enumerate(environment.processes(2), 2)}
     shards.prepare(state, places)
-    (other,) = json.loads(shards.file_of(state, "purge").read_text())
+    (other,) = json.loads(state.shards("purge").read_text())
     assert (other["origin"], other["url"]) == ("mayfly.local/log-1", "http://127.0.0.1:3/log")
-    (first,) = json.loads(shards.file_of(state, "purge-1").read_text())
+    (first,) = json.loads(state.shards("purge-1").read_text())
     assert (first["origin"], first["url"]) == ("mayfly.local/log", "http://127.0.0.1:2/log")
     assert first["vkey"] == load_keys(state.keys, origin="mayfly.local/log").log_vkey
     assert first["vkey"].startswith("mayfly.local/log+")
@@ -206,5 +206,5 @@ def test_a_single_purge_is_told_of_nobody(tmp_path: Path) -> None:
     state = StateFolder(tmp_path)
     state.create()
     shards.prepare(state, PLACES)
-    assert not shards.file_of(state, "purge").exists()
+    assert not state.shards("purge").exists()
     assert list(state.keys.iterdir()) == []
