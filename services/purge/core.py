@@ -153,6 +153,7 @@ class Core:
         except Unavailable as error:
             _log.error("registry_away", reason=error.reason)
         await self.presence.start()
+        await self.pseudonyms.start()
         await self.recovery.start()
         self._metrics.resume(*self.ledger.before)
         await self.reaper.start()
@@ -167,6 +168,7 @@ class Core:
         await self.parking.stop()
         for part in (self.debts, self.adoption, self.reconcile, self.leadership):
             await part.stop()
+        await self.pseudonyms.stop()
         await self.attestation.stop()
         await self.reaper.stop()
         await self.endings.stop()

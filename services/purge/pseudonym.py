@@ -11,20 +11,39 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 from mesh.clock import Clock
+from mesh.tasks import Tasks
 from services.purge.registry import Registry
 
 _DAY = timedelta(days=1)
+_FORGET_EVERY = 1.0  # seconds; how much longer than in Redis a key may stay in memory
 _REFRESH = 5.0  # seconds between two looks at the registry's key: one that was flushed away is put back
 
 
 class Pseudonyms:
-    """ceiling: seconds of the longest lease; a day's key outlives the day by as much, for the leases from its end."""
+    """A component: it drops a key when its time has come, whether or not anybody asks.
+
+    ceiling: seconds of the longest lease; a day's key outlives the day by as much, for the leases from its end.
+    """
 
     def __init__(self, registry: Registry, clock: Clock, ceiling: float) -> None:
         self._registry = registry
         self._clock = clock
         self._ceiling = ceiling
         self._keys: dict[str, tuple[bytes, float]] = {}
+        self._tasks = Tasks()
+
+    @property
+    def known_days(self) -> list[str]:
+        """The days whose keys are in memory."""
+        return sorted(self._keys)
+
+    async def start(self) -> None:
+        self._tasks.spawn(self._forget_on())
+
+    async def stop(self) -> None:
+        """No key outlives it either."""
+        await self._tasks.cancel()
+        self._keys.clear()
 
     def day(self) -> str:
         """Today, UTC, YYYY-MM-DD."""
@@ -44,7 +63,7 @@ class Pseudonyms:
 
     async def _key(self, day: datetime, *, create: bool) -> bytes | None:
         name, now = day.strftime("%Y-%m-%d"), self._clock.monotonic()
-        ttl = (day + _DAY).timestamp() + self._ceiling - self._clock.wall()
+        ttl = self._left(day)
         if ttl <= 0:
             self._keys.pop(name, None)
             return None
@@ -56,6 +75,17 @@ class Pseudonyms:
         if key is not None:
             self._keys[name] = (key, now)
         return key
+
+    def _left(self, day: datetime) -> float:
+        """Seconds that the day's key may still be known."""
+        return (day + _DAY).timestamp() + self._ceiling - self._clock.wall()
+
+    async def _forget_on(self) -> None:
+        while True:
+            await self._clock.sleep(_FORGET_EVERY)
+            for name in self.known_days:
+                if self._left(datetime.strptime(name, "%Y-%m-%d").replace(tzinfo=UTC)) <= 0:
+                    del self._keys[name]
 
     def _today(self) -> datetime:
         now = datetime.fromtimestamp(self._clock.wall(), UTC)

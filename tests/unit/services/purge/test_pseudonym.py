@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from mesh.testing.valkey import ValkeyServer
 from services.purge import keys
 from services.purge.pseudonym import Pseudonyms
 from services.purge.registry import Registry
+from tests.unit.services.purge.desk import OWNER, desk
 from tests.unit.services.purge.test_reaper import ManualClock
 
 ALICE, BOB = b"a" * 32, b"b" * 32
@@ -48,3 +54,69 @@ async def test_a_key_that_was_flushed_away_is_put_back(registry: Registry, admin
 async def test_asking_makes_no_key(registry: Registry, admin: Any) -> None:
     assert await Pseudonyms(registry, at(100), 300).possible(ALICE) == []
     assert admin.dbsize() == 0
+
+
+async def test_the_key_of_a_day_goes_from_memory_without_being_asked(registry: Registry, admin: Any) -> None:
+    clock = at(86_399)
+    pseudonyms = Pseudonyms(registry, clock, 300)
+    await pseudonyms.start()
+    await pseudonyms.current(ALICE)
+    await clock.advance(2)
+    await pseudonyms.current(ALICE)
+    assert pseudonyms.known_days == ["2026-11-23", "2026-11-24"]
+    await clock.advance(297)
+    assert pseudonyms.known_days == ["2026-11-23", "2026-11-24"]
+    await clock.advance(3)
+    assert pseudonyms.known_days == ["2026-11-24"]
+    await pseudonyms.stop()
+    assert pseudonyms.known_days == []
+
+
+async def test_an_answer_that_comes_after_the_keys_time_keeps_nothing(
+    registry: Registry, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = at(86_390)
+    pseudonyms = Pseudonyms(registry, clock, 300)
+    ask = registry.day_key
+
+    async def slowly(*args: Any) -> bytes | None:
+        key = await ask(*args)
+        clock.now += 400
+        return key
+
+    monkeypatch.setattr(registry, "day_key", slowly)
+    await pseudonyms.start()
+    await pseudonyms.current(ALICE)
+    await clock.advance(2)
+    assert pseudonyms.known_days == []
+    await pseudonyms.stop()
+
+
+async def test_replicas_that_begin_a_day_together_agree_on_its_key(registry: Registry, admin: Any) -> None:
+    replicas = [Pseudonyms(registry, at(0), 300) for _ in range(20)]
+    pseudonyms = await asyncio.gather(*(replica.current(ALICE) for replica in replicas))
+    assert len(set(pseudonyms)) == 1
+
+
+async def test_a_lease_from_before_midnight_is_found_by_its_owner_after_it_and_by_nobody_once_the_key_is_gone(
+    valkey: ValkeyServer, admin: Any, tmp_path: Path
+) -> None:
+    clock = at(86_395)
+    async with desk(valkey.url, tmp_path, clock=clock) as purge:
+        old = await purge.grant(ttl=300)
+        clock.now += 10
+        new = await purge.grant(ttl=300)
+        strangers = await purge.grant(ttl=300, owner_digest=BOB)
+        assert old.owner != new.owner
+        assert (purge.core.pseudonyms.day(), len(purge.core.pseudonyms.known_days)) == ("2026-11-24", 2)
+        quotas = {key.decode() for key in admin.scan_iter(match="quota:*")}
+        assert quotas == {
+            keys.quota(old.owner, "2026-11-23"),
+            keys.quota(new.owner, "2026-11-24"),
+            keys.quota(strangers.owner, "2026-11-24"),
+        }
+        ended = await purge.core.revoke_owner(OWNER)
+        assert set(ended.here) == {old.photo_id, new.photo_id}
+        assert purge.core.book.get(strangers.photo_id) is not None
+        clock.now += 300
+        assert old.owner not in await purge.core.pseudonyms.possible(OWNER)
