@@ -42,8 +42,11 @@ class Leftovers:
                 return
 
     async def _finish(self, photo_id: str) -> None:
+        left = self._left.get(photo_id)
+        if left is None:
+            return  # whoever began before us is done
         try:
-            await self._registry.finish(photo_id, *self._left[photo_id])
+            await self._registry.finish(photo_id, *left)
         except Moved:
             _log.warning("keys_left", photo_id=photo_id)
         self._left.pop(photo_id, None)

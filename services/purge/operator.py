@@ -93,12 +93,12 @@ class Operator:
         await self._tasks.cancel()
 
     async def _end_all(self, press: _Press) -> None:
-        queue = deque(press.left.values())
+        queue, told = deque(press.left.values()), set[str]()
         while queue:
-            self._tell(queue)
             failed: list[Entry] = []
             await asyncio.gather(*[self._work(queue, failed) for _ in range(min(_WORKERS, len(queue)))])
             if failed:
+                self._tell(failed, told)
                 await self._clock.sleep(_AGAIN)
             queue.extend(failed)
         while not press.look().done:
@@ -106,10 +106,11 @@ class Operator:
         end = press.progress
         _log.warning("operator_purge", state="done", count=end.ended, size=end.irrevocable)
 
-    def _tell(self, entries: deque[Entry]) -> None:
-        """With the registry away nothing can be decided before the leases' end; holders can let go all the same."""
-        if not self._endings.registry_up:
-            for entry in entries:
+    def _tell(self, entries: list[Entry], told: set[str]) -> None:
+        """What can't be decided before the leases' end can be let go of all the same."""
+        for entry in entries:
+            if entry.photo_id not in told:
+                told.add(entry.photo_id)
                 self._holders.revoke(entry.photo_id, entry.expire)
 
     async def _work(self, queue: deque[Entry], failed: list[Entry]) -> None:
@@ -117,6 +118,9 @@ class Operator:
             entry = queue.popleft()
             if self._book.get(entry.photo_id) is entry and not await self._decided(entry):
                 failed.append(entry)
+                if not self._endings.registry_up:  # the others would only wait for the same time-out, one by one
+                    failed.extend(queue)
+                    queue.clear()
 
     async def _decided(self, entry: Entry) -> bool:
         """Begins the lease's end, and waits until it is decided; False if it could not be."""

@@ -12,6 +12,7 @@ import pytest
 from mesh.errors import Invalid, Unavailable
 from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
+from services.purge import operator
 from services.purge.custody import Event
 from services.purge.operator import Progress
 from tests.unit.services.purge.desk import Desk, Holder, desk
@@ -169,6 +170,30 @@ async def test_with_the_registry_away_holders_are_told_and_receipts_follow_at_th
         receipts = purge.receipts()
         assert {receipts[g.photo_id].reason for g in grants} == {"registry_lost"}
         assert [c.state for c in receipts[grants[0].photo_id].custody] == ["released"]
+
+
+async def test_a_registry_that_hangs_keeps_no_holder_from_letting_go(
+    purge: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest = await Holder(purge.core).connect()
+    grants = [await purge.grant() for _ in range(5)]
+    decide, asked = purge.core.registry.decide, 0
+
+    async def away(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise Unavailable("REGISTRY_UNAVAILABLE", "Away.")
+
+    monkeypatch.setattr(operator, "_WORKERS", 1)
+    monkeypatch.setattr(operator, "_AGAIN", 0.05)
+    monkeypatch.setattr(type(purge.core.endings), "registry_up", False)
+    monkeypatch.setattr(purge.core.registry, "decide", away)
+    watcher = Watcher(purge)
+    await asyncio.gather(*(ingest.told_to_drop(grant.photo_id) for grant in grants))
+    assert asked < len(grants), "all are told before the last of them is tried"
+    monkeypatch.setattr(purge.core.registry, "decide", decide)
+    assert (await watcher.summary()).ended == 5
+    assert {r.reason for r in purge.receipts().values()} == {"operator"}
 
 
 async def test_no_photo_comes_in_during_a_pause(purge: Desk) -> None:
