@@ -16,7 +16,7 @@ from services.gateway.replicas import Replicas
 
 ELSEWHERE = "LEASE_ELSEWHERE"
 _REDIRECTS = 2
-_GRANT_TRIES = 3  # replicas
+_TRIES = 3  # replicas
 _GRANT_SECONDS = 2.0  # for one of several
 _ALONE_SECONDS = 5.0  # for a grant, where there is one replica
 _ANSWER_SECONDS = 7.0  # for one of several; it waits for holders itself, and for its log
@@ -44,13 +44,19 @@ class Asking:
         self._replicas = replicas
         self._clock = clock
 
-    async def any(self, attempt: Attempt[Reply]) -> tuple[Reply, str]:
-        """The first answer of the replicas that listen, and who gave it. Raises Unavailable when there is none."""
+    async def for_grant(self, attempt: Attempt[Reply]) -> Reply:
+        """As ``any``; a replica that grants does so quickly."""
+        return await self.any(attempt, _GRANT_SECONDS if self._replicas.are_several else _ALONE_SECONDS)
+
+    async def any(self, attempt: Attempt[Reply], seconds: float) -> Reply:
+        """The first answer of the replicas that listen, each in its turn. Raises Unavailable when there is none.
+
+        seconds: for each; three are asked at most.
+        """
         refusal: Unavailable = Unanswered()
-        seconds = _GRANT_SECONDS if self._replicas.are_several else _ALONE_SECONDS
-        for target in self._replicas.for_grant()[:_GRANT_TRIES]:
+        for target in self._replicas.for_grant()[:_TRIES]:
             try:
-                return await self._attempt(target, attempt, seconds), target
+                return await self._attempt(target, attempt, seconds)
             except Unavailable as error:
                 refusal = error
         raise refusal

@@ -28,7 +28,7 @@ _SCRUB = "/mayfly.ingest.v1.IngestService/Scrub"
 _RENDER = "/mayfly.render.v1.RenderService/Render"
 _OPTIONS = "mayfly-render-options-bin"
 _QUICK_SECONDS = 5.0
-_SLOW_SECONDS = 15.0
+_OWNER_SECONDS = 7.0
 
 _TRANSPORT = (status.PEER_UNAVAILABLE, status.CALL_CANCELLED)
 
@@ -126,7 +126,7 @@ class Registry:
             claim_verifier=claim_verifier,
             policy_version=policy_version,
         )
-        reply, _ = await self._asking.any(self._to(lambda stub, seconds: stub.GrantLease(request, timeout=seconds)))
+        reply = await self._asking.for_grant(self._to(lambda stub, seconds: stub.GrantLease(request, timeout=seconds)))
         self._replicas.learn(reply.photo_id, reply.registry)
         return LeaseRef(reply.photo_id, reply.expire_time.ToNanoseconds() / 1e9, reply.registry)
 
@@ -243,7 +243,7 @@ class Registry:
         """Revokes all that this owner has, whichever replica keeps it. Unavailable unless that is certain."""
         request = pb.RevokeOwnerRequest(owner_digest=owner)
         asked = self._to(lambda stub, seconds: stub.RevokeOwner(request, timeout=seconds))
-        reply, _ = await self._asking.any(asked)
+        reply = await self._asking.any(asked, _OWNER_SECONDS)  # it waits for holders, as every revocation does
         ended = {lease.photo_id: lease.receipt_bundle for lease in reply.ended}
         # That one replica knows of all; those that others keep are taken back where they are.
         for lease in reply.elsewhere:

@@ -183,10 +183,13 @@ async def test_photos_of_a_replica_that_does_not_keep_up_are_refused(
     """Its own reports may not be forgotten: so there must be no more of them."""
     monkeypatch.setattr(outbox, "MAX_UNSENT", 50)
     await world.attended(*NAMES)
+    monkeypatch.setattr(outbox, "MAX_UNACKNOWLEDGED", 0)  # nothing can be sent
     custodies = [world.hold("purge-1") for _ in range(51)]
+    await eventually(lambda: world.stream("purge-1")._heard)
+    assert len(world.purges["purge-1"].hellos) > 1, "it listens again, but is as far behind as before"
     with pytest.raises(Unavailable):
         world.hold("purge-1")
-    await world.attended(*NAMES)
+    monkeypatch.setattr(outbox, "MAX_UNACKNOWLEDGED", 256)
     for custody in custodies:
         custody.release()
     await world.idle("purge-1")

@@ -48,7 +48,8 @@ class Purge:
         return answer
 
     async def grant(self) -> str:
-        return (await self.asking.any(self.attempt))[1]
+        await self.asking.for_grant(self.attempt)
+        return self.asked[-1]
 
     async def about(self) -> str:
         return await self.asking.about(PHOTO, self.attempt)
