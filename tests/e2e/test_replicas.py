@@ -21,7 +21,7 @@ from mesh.transparency.note import Verifier
 from mesh.transparency.replay import replay
 from mesh.transparency.tiles import CHECKPOINT_PATH, DirectoryReader
 from services.purge.receipt import Grant, LoggedReceipt, parse_entry
-from tests.e2e import books
+from tests.e2e import books, cli
 from tests.e2e.phone import Phone, Upload
 
 SCENE = "bright_day"
@@ -199,3 +199,19 @@ async def test_a_photo_survives_the_death_of_the_replica_that_keeps_its_lease(me
         await balanced(mesh, *photo_ids)
     for photo_id in photo_ids:
         assert receipts_of(mesh, photo_id) == [("purge", "settled")], "granted in the one log, ended in the other"
+
+
+async def test_the_big_red_button_reaches_every_replica_and_says_which_one_it_could_not(mesh, portrait):
+    press = ("purge", "--all", "--yes", "--json", "--state", str(mesh.state.root))
+    async with Phone(mesh) as phone:
+        uploads = [await (await started(mesh, phone, name)).send(portrait[0][:20_000]) for name in PURGES]
+        pressed = await asyncio.to_thread(cli.Mayfly(mesh.state.root), *press)
+        said = pressed.json()
+        assert (pressed.code, said["total"]) == (0, said["ended"])
+        assert all(replica["ended"] for replica in said["replicas"].values())
+        for upload in uploads:
+            assert (await upload.error()).reason == "PHOTO_REVOKED"
+    mesh.kill("purge-1")
+    pressed = await asyncio.to_thread(cli.Mayfly(mesh.state.root), *press)
+    away = [answer["error"]["reason"] for answer in pressed.json()["replicas"].values() if "error" in answer]
+    assert (pressed.code, away) == (5, ["PEER_UNAVAILABLE"])
