@@ -6,6 +6,7 @@ An adopted lease begins here with what its record says, corrected by what this r
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -22,6 +23,7 @@ from services.purge.lease import LIVE
 from services.purge.ledger import Ledger
 from services.purge.metrics import PurgeMetrics
 from services.purge.presence import Presence
+from services.purge.reconcile import Reconcile
 from services.purge.record import Record
 from services.purge.registry import Moved, Registry, Report
 
@@ -47,6 +49,7 @@ class Adoption:
         ledger: Ledger,
         presence: Presence,
         leadership: Leadership,
+        reconcile: Reconcile,
         clock: Clock,
         metrics: PurgeMetrics,
     ) -> None:
@@ -57,6 +60,7 @@ class Adoption:
         self._ledger = ledger
         self._presence = presence
         self._leadership = leadership
+        self._reconcile = reconcile
         self._clock = clock
         self._metrics = metrics
         self._tasks = Tasks()
@@ -97,6 +101,8 @@ class Adoption:
         await self._look_at(await self._registry.overdue(now + _SOON, _SHARD_LIMIT))
         if self._leadership.leads:
             await self._sweep(await self._registry.overdue(now - _SWEEP_AFTER, _SHARD_LIMIT))
+            # One of each shard shows every replica that keeps more than a few, and so its death.
+            await self._look_at(await self._registry.overdue(math.inf, 1))
             await self._search_on()
 
     async def _search_on(self) -> None:
@@ -161,6 +167,8 @@ class Adoption:
             lease, news = self._custody.told_of(photo_id, record.lease)
             entry = self._book.open(photo_id, record.grant.expire, record.grant, lease)
             self._book.move(photo_id, lambda lease: lease, parked=record.size if lease.state in LIVE else 0)
+            if record.grant.granted <= self._reconcile.changed_at:
+                entry.taken = float("-inf")  # a failover may have brought it back after its end
             self._metrics.adopted.inc()
             reports += news
             if lease.end is not None:

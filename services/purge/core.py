@@ -75,7 +75,7 @@ class Core:
             moved=self._moved,
         )
         self.debts = Debts(
-            registry=self.registry, book=self.book, shards=shards, clock=clock, metrics=metrics, ended=self._lost
+            registry=self.registry, book=self.book, shards=shards, clock=clock, metrics=metrics, ended=self._overdue
         )
         self.endings = Endings(
             registry=self.registry,
@@ -115,12 +115,13 @@ class Core:
             ledger=self.ledger,
             presence=self.presence,
             leadership=self.leadership,
+            reconcile=self.reconcile,
             clock=clock,
             metrics=metrics,
         )
         self.routing = Routing(registry=self.registry, book=self.book, adoption=self.adoption)
         self.presence.returned.append(self._returned)
-        self.attestation.on_changed.append(self.reconcile.run)
+        self.attestation.on_changed.append(self.reconcile.after_change)
         safe = self.attestation.require_safe
         self.parking = Parking(registry=self.registry, book=self.book, clock=clock, limit=parked_limit, safe=safe)
         self.pause = Pause(clock)
@@ -183,6 +184,9 @@ class Core:
 
     def _lost(self, photo_id: str) -> None:
         self.endings.lose(photo_id)
+
+    def _overdue(self, photo_id: str) -> None:
+        self.endings.expire(photo_id)
 
     def _moved(self, photo_id: str) -> None:
         # An end under way finds out by itself.

@@ -81,7 +81,9 @@ class Endings:
         self._clock = clock
         self._tasks = Tasks()
         self._closing = Closing(ledger=ledger, book=book, holders=holders, clock=clock, metrics=metrics)
-        self._settling = Settling(registry=registry, book=book, ledger=ledger, closing=self._closing, writer=writer)
+        self._settling = Settling(
+            registry=registry, book=book, ledger=ledger, closing=self._closing, writer=writer, fence=fence
+        )
         self._expiry = Expiry(
             registry=registry, book=book, closing=self._closing, writer=writer, clock=clock,
             fence=fence, alone=self._alone, done=self._expired,
@@ -149,7 +151,7 @@ class Endings:
         for entry in entries:
             if entry.photo_id in self._running:
                 continue
-            if entry.lease.holders or entry.lease.state not in LIVE:
+            if entry.lease.holders or entry.lease.state not in LIVE or not self._fence.is_certain(entry):
                 self.expire(entry.photo_id)
                 continue
             self._running[entry.photo_id] = ending, asyncio.get_running_loop().create_future()
@@ -170,7 +172,9 @@ class Endings:
             return left
         stored = await self._registry.receipt(photo_id)
         if stored is None:
-            raise gone()
+            if (mine := self._ledger.find(photo_id)) is None:
+                raise gone()
+            return mine
         logged = Logged.from_bytes(stored)
         if not self._settling.is_owed(logged):
             return logged

@@ -30,9 +30,10 @@ local function belongs_to(lease, owners, first)
   return false
 end
 
--- KEYS lease, due. ARGV photo_id, expire, ttl (ms, grace included), granted, owner, verifier, nonce, policy, home.
+-- KEYS lease, due, receipt. ARGV photo_id, expire, ttl (ms, grace included), granted, owner, verifier, nonce, policy,
+-- home. A grant that arrives after its lease's end, having been given up on, must not bring it back.
 local function grant(keys, args)
-  if redis.call('EXISTS', keys[1]) == 1 then return 'EXISTS' end
+  if redis.call('EXISTS', keys[1], keys[3]) > 0 then return 'EXISTS' end
   redis.call('HSET', keys[1], 'state', 'granted', 'expire', args[2], 'granted', args[4], 'owner', args[5],
     'verifier', args[6], 'nonce', args[7], 'policy', args[8], 'home', args[9])
   redis.call('PEXPIRE', keys[1], args[3])

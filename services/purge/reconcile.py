@@ -24,6 +24,8 @@ _AT_ONCE = 4  # round trips
 _UNDER_WAY = 2.5  # seconds after which a grant has reached the registry, or never will
 _ENDS_AT_ONCE = 2000
 _ENDS_WITHIN = 5.0  # seconds
+_NOTICED = 3.0  # seconds within which attestation sees that the registry is another one
+_LONGEST = 900.0  # seconds, more than any lease
 _log = get_logger()
 
 
@@ -41,12 +43,19 @@ class Reconcile:
         self._clock = clock
         self._tasks = Tasks()
         self._running = asyncio.Lock()
+        self.changed_at = float("-inf")
+        """When the registry was last seen to have lost something, or to be another one; Unix seconds."""
 
     async def start(self) -> None:
         """Nothing to start."""
 
     async def stop(self) -> None:
         await self._tasks.cancel()
+
+    async def after_change(self) -> None:
+        """``run``, for a registry that isn't what it was."""
+        self.changed_at = self._clock.wall()
+        await self.run()
 
     async def run(self) -> None:
         """Looks for every open lease. Raises Unavailable; the next run begins anew.
@@ -60,6 +69,9 @@ class Reconcile:
             lost = await self._missing(old)
             if lost or young:
                 self._tasks.spawn(self._end(lost, young))
+            missing = {entry.photo_id for entry in lost}
+            kept = [entry for entry in old if entry.photo_id not in missing]
+            self._tasks.spawn(self._confirm(kept, began, self._clock.wall()))
             await self._end_again()
             seconds = round(self._clock.monotonic() - began, 3)
             _log.warning("registry_reconciled", count=len(lost), size=len(old) + len(young), seconds=seconds)
@@ -74,13 +86,10 @@ class Reconcile:
         return missing
 
     async def _look_for(self, entries: Sequence[Entry]) -> list[Entry]:
-        asked = self._clock.monotonic()
         homes = await self._registry.homes([entry.photo_id for entry in entries])
         for entry in entries:
             home = homes.get(entry.photo_id)
-            if home == self._registry.home:
-                entry.taken = max(entry.taken, asked)
-            elif home is not None:
+            if home is not None and home != self._registry.home:
                 self._debts.move(entry)
         return [entry for entry in entries if entry.photo_id not in homes and self._is_idle(entry)]
 
@@ -88,6 +97,16 @@ class Reconcile:
         """Ends leases that have no record, in the background."""
         if lost:
             self._tasks.spawn(self._lose(lost))
+
+    async def _confirm(self, entries: Sequence[Entry], looked: float, at: float) -> None:
+        """What still has its record was adopted by nobody; unless the registry has gone back in time, which is noticed
+        within a few seconds."""
+        await self._clock.sleep(_NOTICED)
+        if self.changed_at >= at - _LONGEST:
+            return
+        for entry in entries:
+            if self._book.get(entry.photo_id) is entry:
+                entry.taken = max(entry.taken, looked)
 
     async def _end(self, lost: Sequence[Entry], young: Sequence[Entry]) -> None:
         """A bounded number at a time, so that a million lost leases don't become as many tasks."""

@@ -110,7 +110,7 @@ class Registry:
             [
                 ("own", [keys.owner(grant.owner)], own),
                 ("count", [keys.quota(grant.owner, day)], [_ms(_QUOTA_TTL)]),
-                ("grant", [k.lease, k.due], record),
+                ("grant", [k.lease, k.due, k.receipt], record),
             ]
         )
         return _reply(reply), int(count)

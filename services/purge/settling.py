@@ -11,6 +11,7 @@ from collections.abc import Collection
 from mesh.transparency.dsse import Envelope
 from services.purge.book import Book, Entry
 from services.purge.closing import Closing
+from services.purge.fence import Fence
 from services.purge.lease import LIVE, End, Lease, Outcome
 from services.purge.ledger import UNLOGGED, Ledger, Logged
 from services.purge.receipt import Receipt
@@ -21,12 +22,15 @@ from services.purge.writer import Writer
 class Settling:
     """See the module."""
 
-    def __init__(self, *, registry: Registry, book: Book, ledger: Ledger, closing: Closing, writer: Writer) -> None:
+    def __init__(
+        self, *, registry: Registry, book: Book, ledger: Ledger, closing: Closing, writer: Writer, fence: Fence
+    ) -> None:
         self._registry = registry
         self._book = book
         self._ledger = ledger
         self._closing = closing
         self._writer = writer
+        self._fence = fence
 
     async def settle(self, entry: Entry, end: End, expected: Collection[str], until: float) -> Logged | None:
         """Waits until nobody holds the photo, at most ``until`` (monotonic) or the lease's expiry, and ends the lease.
@@ -34,7 +38,7 @@ class Settling:
         expected: holders that were named for it.
         None: it isn't that simple, and nothing has ended. Unavailable: nobody knows. Moved.
         """
-        if entry.lease.state not in LIVE or entry.grant is None:
+        if entry.lease.state not in LIVE or entry.grant is None or not self._fence.is_certain(entry):
             return None
         until = min(until, entry.deadline)
         if not await self._book.wait(entry, lambda lease: not lease.unreleased(expected), until):

@@ -15,10 +15,11 @@ from clients.verify import recount
 from mesh.errors import NotFound, Unavailable
 from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
-from services.purge import keys, presence
+from services.purge import debts, keys, presence
 from services.purge.custody import Event
 from services.purge.receipt import LoggedReceipt, Receipt, parse_entry
 from services.purge.record import Grant
+from services.purge.registry import Moved, Registry
 from services.purge.shards import Shard, Shards
 from tests.unit.services.purge.desk import OWNER, Desk, Holder, desk
 
@@ -31,6 +32,8 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence, "_MARGIN", 0.1)
     monkeypatch.setattr(presence, "_STEADY", 0.2)
     monkeypatch.setattr(presence, "_LATE", 0.2)
+    monkeypatch.setattr(debts, "_EVERY", 0.1)
+    monkeypatch.setattr(debts, "_AFTER", 0.5)
 
 
 @dataclass
@@ -223,3 +226,130 @@ async def test_a_clean_stop_hands_over_at_once(mesh: Mesh, admin: Any) -> None:
     await mesh.start("a")
     assert at(mesh, "a").book.get(grant.photo_id) is None
     mesh.conserved()
+
+
+async def test_redis_is_lost_while_a_replica_is_dead(mesh: Mesh, admin: Any) -> None:
+    """Its leases are known to its log alone; one of them another replica has ended, which only that one's log says."""
+    adopted, orphan = [await mesh.running["a"].grant() for _ in range(2)]
+    await mesh.kill("a")
+    assert (await settled(at(mesh, "b"), adopted)).outcome == "settled"
+    admin.flushall()
+    await at(mesh, "b").registry.start()
+    mesh.away = {"b"}
+    await mesh.start("a")
+    book = at(mesh, "a").book
+    await eventually(lambda: mesh.running["a"].metric("mayfly_receipts_unlogged") == 2, within=3)
+    assert book.get(adopted.photo_id) is not None, "nobody can tell"
+    assert mesh.receipts("a") == {}
+    mesh.away = set()
+    receipt = await mesh.receipt_in("a", orphan.photo_id)
+    assert (receipt.outcome, receipt.reason) == ("revoked", "registry_lost")
+    await eventually(lambda: book.get(adopted.photo_id) is None)
+    assert mesh.receipts("a").keys() == {orphan.photo_id}
+    assert recount(mesh.entries()).open == []
+    mesh.conserved()
+
+
+async def test_a_replica_that_slept_writes_no_second_receipt(mesh: Mesh) -> None:
+    """It wakes up in the middle of an end, which another replica has finished meanwhile."""
+    ingest = await Holder(at(mesh, "a"), epoch="0" * 16).connect()
+    await Holder(at(mesh, "b"), epoch="0" * 16).connect()
+    grants = [await mesh.running["a"].grant() for _ in range(3)]
+    await ingest.hold(grants[0].photo_id)
+    sleeper = at(mesh, "a")
+    ending = asyncio.create_task(sleeper.endings.revoke(grants[0].photo_id, "requested"))
+    await eventually(lambda: sleeper.book.get(grants[0].photo_id).lease.state == "ending")
+    await sleeper.presence._tasks.cancel()
+    await eventually(lambda: at(mesh, "b").presence.dead(["a"]))
+    for grant in grants[:2]:
+        assert await at(mesh, "b").routing.elsewhere(grant.photo_id) is None
+    assert (await settled(at(mesh, "b"), grants[1])).outcome == "settled"
+    # Awake again: it still believes that all three are its own.
+    await ingest.report(Event(grants[0].photo_id, "R", 1))
+    with pytest.raises(Moved):
+        await ending
+    with pytest.raises((Moved, NotFound)):
+        await sleeper.endings.settle(grants[1].photo_id, [], "delivered")
+    assert (await settle(sleeper, grants[2])).outcome == "settled", "this one is"
+    await sleeper.presence.start()
+    assert mesh.receipts("a").keys() == {grants[2].photo_id}
+    mesh.conserved()
+
+
+async def test_after_a_flush_every_open_lease_ends_and_new_ones_are_granted(mesh: Mesh, admin: Any) -> None:
+    delivered = await mesh.running["a"].grant()
+    receipt = await settle(at(mesh, "a"), delivered)
+    grants = [await mesh.running["ab"[n % 2]].grant() for n in range(200)]
+    admin.flushall()
+    assert (await at(mesh, "a").receipt(delivered.photo_id)).receipt == receipt, "from the log"
+    await eventually(
+        lambda: mesh.receipts("a").keys() | mesh.receipts("b").keys() == {g.photo_id for g in [*grants, delivered]},
+        within=8,
+        every=0.1,
+    )
+    assert {mesh.receipts("ab"[n % 2])[g.photo_id].reason for n, g in enumerate(grants)} == {"registry_lost"}
+
+    async def granted() -> Grant | None:
+        with contextlib.suppress(Unavailable):
+            return await mesh.running["a"].grant()
+        return None
+
+    assert await eventually(granted, within=5)
+    mesh.conserved()
+
+
+async def test_a_failover_brings_back_an_ended_lease(mesh: Mesh, admin: Any) -> None:
+    grant = await mesh.running["a"].grant()
+    name = keys.of_photo(grant.photo_id).lease
+    before = admin.hgetall(name)
+    assert (await settle(at(mesh, "a"), grant)).outcome == "settled"
+    admin.hset(name, mapping=before)
+    admin.pexpire(name, 30_000)
+    admin.delete(keys.of_photo(grant.photo_id).receipt)
+    await at(mesh, "a").reconcile.after_change()
+    assert not admin.exists(name)
+    assert admin.exists(keys.of_photo(grant.photo_id).receipt)
+    # Its home dies before it has seen it: who adopts the lease asks the home's log first.
+    admin.hset(name, mapping=before)
+    admin.pexpire(name, 30_000)
+    admin.delete(keys.of_photo(grant.photo_id).receipt)
+    await mesh.kill("a")
+    await at(mesh, "b").reconcile.after_change()
+    settling = asyncio.create_task(settled(at(mesh, "b"), grant, within=8))
+    await eventually(lambda: not admin.exists(name), within=8)
+    settling.cancel()
+    assert mesh.receipts("b") == {}
+    mesh.conserved()
+
+
+async def test_what_was_moved_is_taken_back_when_nobody_knows_of_it(mesh: Mesh, admin: Any) -> None:
+    grant = await mesh.running["a"].grant(ttl=1.0)
+    sleeper = at(mesh, "a")
+    admin.hset(keys.of_photo(grant.photo_id).lease, "home", "c")
+    await sleeper.reconcile._missing(list(sleeper.book))
+    assert (len(sleeper.debts), len(sleeper.book)) == (1, 0)
+    admin.delete(keys.of_photo(grant.photo_id).lease)
+    receipt = await mesh.receipt_in("a", grant.photo_id, within=20)
+    assert (receipt.outcome, len(sleeper.debts)) == ("expired", 0)
+    mesh.conserved()
+
+
+async def test_an_earlier_leader_is_refused(registry: Registry, mesh: Mesh) -> None:
+    grant = await mesh.running["a"].grant()
+    old = at(mesh, "a").leadership.term
+    assert at(mesh, "a").leadership.leads
+    assert not at(mesh, "b").leadership.leads
+    await mesh.stop("a")
+    await eventually(lambda: at(mesh, "b").leadership.leads, within=3)
+    assert at(mesh, "b").leadership.term > old
+    await eventually(lambda: at(mesh, "b").book.get(grant.photo_id), within=8)
+    with pytest.raises(Moved):
+        await registry.adopt(grant.photo_id, "b", old)
+    assert mesh.running["b"].metric("mayfly_reaper_leader") == 1
+
+
+async def test_a_leader_that_cannot_renew_steps_down_by_its_own_clock(mesh: Mesh) -> None:
+    leader = at(mesh, "a").leadership
+    await leader._tasks.cancel()
+    await eventually(lambda: not leader.leads, within=4)
+    await eventually(lambda: at(mesh, "b").leadership.leads, within=4)
