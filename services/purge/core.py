@@ -34,6 +34,7 @@ from services.purge.recovery import Recovery
 from services.purge.registry import Registry
 from services.purge.routing import Routing, elsewhere
 from services.purge.shards import Shards, ended_in_shard
+from services.purge.tally import Totals
 
 _log = get_logger()
 
@@ -270,6 +271,12 @@ def _show(core: Core, metrics: PurgeMetrics) -> None:
     gauge("mayfly_reaper_leader", "1 while this replica leads.", lambda: core.leadership.leads)
     gauge("mayfly_reaper_term", "The leader's term, as far as this replica knows.", lambda: core.leadership.term)
     gauge("mayfly_revocations_unconfirmed", "Ends that wait for a holder.", lambda: core.endings.unconfirmed)
+    gauge("mayfly_log_open_grants", "Grants of the log minus its receipts.", lambda: _open(core.ledger.totals))
     gauge("mayfly_log_entries", "Durable entries of the log.", lambda: log.size)
     gauge("mayfly_log_integrated_entries", "Entries under the newest checkpoint.", lambda: log.integrated_size)
     metrics.gauges("mayfly_custody_streams", "Processes that report their custody.", "service", core.custody.connected)
+
+
+def _open(totals: Totals) -> float:
+    """Below 0 where more leases of other logs end in this one than the other way round."""
+    return totals.granted - sum(totals.ended.values())

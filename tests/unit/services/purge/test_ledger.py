@@ -286,6 +286,7 @@ async def test_counters_go_on_after_a_restart(valkey: ValkeyServer, tmp_path: Pa
         await holder.release(ended.photo_id)
         await purge.core.endings.settle(ended.photo_id, [holder.name], "delivered")
     async with desk(valkey.url, tmp_path / "log") as purge:
+        assert purge.metric("mayfly_log_open_grants") == 1
         assert purge.metric("mayfly_leases_granted_total") == 2
         assert purge.metric("mayfly_leases_ended_total", outcome="settled", reason="delivered") == 1
         assert purge.metric("mayfly_receipts_total", outcome="settled") == 1
