@@ -6,14 +6,13 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from clients.local.mesh import LocalMesh
-from mesh.testing.redis_server import RedisServer
 from mesh.testing.wait import eventually
 from tests.chaos import promises
 from tests.chaos.crowd import Crowd, Trip
+from tests.chaos.trouble import Trouble
 
 PHOTOS = 200
 BEFORE = 70  # photos that have begun when the fault does
@@ -21,8 +20,6 @@ PROMISED = 5.0  # seconds until new photos work again
 _BATCH = 8  # photos that must all arrive: enough for every shard of a small cluster
 _EVERY = 0.25  # seconds between two batches
 _AT_MOST = 30.0  # seconds of looking, so that a broken promise is told with its number
-
-Fault = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +37,13 @@ class Account:
         return f"{taken_over}healed after {self.healed:.1f} s; photos {dict(self.ends)}; receipts {dict(self.receipts)}"
 
 
-async def endure(mesh: LocalMesh, fault: Fault, servers: Sequence[RedisServer], *, takes_over: bool = False) -> Account:
-    """Lets ``fault`` happen, from its beginning to its end, and checks the promises. AssertionError names the broken.
-
-    servers: whose keys are looked at. takes_over: whether new photos must work although the fault goes on.
-    """
+async def endure(mesh: LocalMesh, trouble: Trouble) -> Account:
+    """Lets the fault happen, from its beginning to its end. AssertionError names the promise that is broken."""
     async with Crowd(mesh) as crowd:
         sending = asyncio.create_task(crowd.send(PHOTOS))
         await eventually(lambda: len(crowd.trips) >= BEFORE, within=30)
-        began, happening = time.monotonic(), asyncio.ensure_future(fault())
-        taken_over = await works(crowd) - began if takes_over else None
+        began, happening = time.monotonic(), asyncio.ensure_future(trouble.fault(crowd))
+        taken_over = await works(crowd) - began if trouble.takes_over else None
         await happening
         ended = time.monotonic()
         healed = await works(crowd) - ended
@@ -58,7 +52,8 @@ async def endure(mesh: LocalMesh, fault: Fault, servers: Sequence[RedisServer], 
         promises.nobody_has_anothers(crowd)
         receipts = await promises.each_has_one_receipt(mesh, crowd)
         account.receipts.update(promises.outcomes(receipts, crowd))
-        await promises.nothing_stays(servers)
+        await promises.nothing_stays(trouble.servers)
+    assert account.ends.keys() >= set(trouble.expected), f"the fault did nothing: {account}"
     for seconds in (taken_over, healed):
         assert seconds is None or seconds <= PROMISED, f"new photos worked too late: {account}"
     print(account)  # noqa: T201 - with -s, and where a test fails

@@ -1,48 +1,48 @@
-"""A primary, its replica and three sentinels: the primary dies, is cut off, or sleeps for longer than a lease."""
+"""Real Redis servers are killed, cut off, stopped, flushed, filled and given other certificates, while 200 photos are
+on their way. Whatever was done: nobody gets another's picture, each lease has one receipt, nothing without a TTL
+remains, and new photos work again within five seconds.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import time
 
 import pytest
 
-from mesh.testing.sentinels import Sentinels
-from tests.chaos.crowd import TTL
-from tests.chaos.deployments import ARGUMENTS, overrides, users
-from tests.chaos.ordeal import Fault, endure
+from tests.chaos import certificates, promises
+from tests.chaos.crowd import OVERRIDES, Crowd
+from tests.chaos.ordeal import PROMISED, endure, works
+from tests.chaos.troubles import ALL
+
+needs_tls = pytest.mark.skipif(
+    certificates.redis_binary() is None, reason="redis-server is not installed (Debian: redis-server)"
+)
 
 
-def killed(redis: Sentinels) -> Fault:
-    async def fault() -> None:
-        redis.primary().kill()
-
-    return fault
-
-
-def cut_off(redis: Sentinels) -> Fault:
-    """From purge, from its replica and from the sentinels."""
-
-    async def fault() -> None:
-        proxy = redis.proxies[redis.servers.index(redis.primary())]
-        proxy.cut()
-        await asyncio.sleep(TTL)
-        proxy.heal()
-
-    return fault
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(make, id=make.__name__, marks=needs_tls if make is certificates.certificates_changed else ())
+        for make in ALL
+    ],
+)
+async def test_the_promises_hold(chaos_mesh, make):
+    with make() as trouble:
+        await endure(chaos_mesh(trouble.overrides), trouble)
 
 
-def asleep(redis: Sentinels) -> Fault:
-    async def fault() -> None:
-        primary = redis.primary()
-        primary.pause()
-        await asyncio.sleep(TTL + 1)
-        primary.resume()
-
-    return fault
-
-
-@pytest.mark.parametrize("fault", [killed, cut_off, asleep])
-async def test_another_takes_over(chaos_mesh, fault):
-    with Sentinels(users(), ARGUMENTS) as redis:
-        mesh = chaos_mesh(overrides(redis.url))
-        await endure(mesh, fault(redis), redis.servers, takes_over=True)
+@needs_tls
+async def test_a_server_with_a_stranger_s_certificate_is_told_nothing(chaos_mesh):
+    with certificates.tls_redis() as redis, redis.reloading() as reload:
+        mesh = chaos_mesh({**OVERRIDES, "purge": redis.purge})
+        async with Crowd(mesh) as crowd:
+            assert all(trip.arrived for trip in await crowd.together(4))
+            redis.certificates.issue_by_a_stranger(redis.certificates.server)
+            await reload()
+            assert {trip.end for trip in await crowd.together(4)} == {"REGISTRY_UNAVAILABLE"}
+            redis.certificates.issue(redis.certificates.server)
+            await reload()
+            healed = time.monotonic()
+            assert await works(crowd) - healed <= PROMISED
+            promises.nobody_has_anothers(crowd)
+            await promises.each_has_one_receipt(mesh, crowd)
