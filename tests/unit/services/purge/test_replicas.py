@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from clients.verify import recount
+from mesh.clock import SystemClock
 from mesh.errors import NotFound, Unavailable
 from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
-from services.purge import debts, keys, presence
+from mesh.transparency.tiles import DirectoryReader, read_entries
+from services.purge import debts, keys, presence, shards
 from services.purge.custody import Event
+from services.purge.ledger import Logged
 from services.purge.receipt import LoggedReceipt, Receipt, parse_entry
 from services.purge.record import Grant
 from services.purge.registry import Moved, Registry
@@ -50,8 +53,8 @@ class Mesh:
         for name in names:
             stack = self._stacks[name] = contextlib.AsyncExitStack()
             log = self.directory / name
-            shards = Shards([Shard(o, "", o) for o in others if o != name], self._look, _clock())
-            self.running[name] = await stack.enter_async_context(desk(self.redis, log, name=name, shards=shards))
+            logs = Shards([Shard(o, "", o) for o in others if o != name], self._look, SystemClock())
+            self.running[name] = await stack.enter_async_context(desk(self.redis, log, name=name, shards=logs))
 
     async def stop(self, name: str) -> None:
         """As SIGTERM does."""
@@ -93,24 +96,17 @@ class Mesh:
     def _entries(self, name: str) -> list[bytes]:
         if name in self.running:
             return list(self.running[name].log.iterate())
-        from mesh.transparency.tiles import DirectoryReader, read_entries
 
         reader = DirectoryReader(self.directory / name / "public")
         size = int(reader.read("checkpoint").split(b"\n")[1])
         return [e for at in range(0, size, 256) for e in read_entries(reader, at // 256, min(256, size - at))]
 
     def _look(self, shard: Shard, photo_ids: Collection[str], since: float) -> set[str]:
-        if shard.origin in self.away or not (self.directory / shard.origin).exists():
-            if shard.origin in self.away:
-                raise ConnectionRefusedError
+        if shard.origin in self.away:
+            raise ConnectionRefusedError
+        if not (self.directory / shard.origin).exists():
             return set()
         return self.receipts(shard.origin).keys() & set(photo_ids)
-
-
-def _clock() -> Any:
-    from mesh.clock import SystemClock
-
-    return SystemClock()
 
 
 async def pause(core: Any) -> None:
@@ -209,7 +205,8 @@ async def test_a_dead_replicas_lease_is_adopted_by_whoever_is_asked(mesh: Mesh) 
 
 
 async def test_the_leader_adopts_what_nobody_asks_for(mesh: Mesh) -> None:
-    grants = [await mesh.running["a"].grant(ttl=ttl) for ttl in (2.0, 60.0, 60.0)]
+    # More than there are shards, so that the soonest of each shard aren't all.
+    grants = await asyncio.gather(*[mesh.running["a"].grant(ttl=ttl) for ttl in (2.0, *[60.0] * 300)])
     await mesh.kill("a")
     book = at(mesh, "b").book
     assert (await mesh.receipt_in("b", grants[0].photo_id)).outcome == "expired"
@@ -276,11 +273,14 @@ async def test_a_replica_that_slept_writes_no_second_receipt(mesh: Mesh) -> None
     mesh.conserved()
 
 
-async def test_after_a_flush_every_open_lease_ends_and_new_ones_are_granted(mesh: Mesh, admin: Any) -> None:
+@pytest.mark.parametrize("kept", [(), (b"replica", b"leader", b"term")], ids=["all", "one server of several"])
+async def test_after_a_flush_every_open_lease_ends_and_new_ones_are_granted(
+    mesh: Mesh, admin: Any, kept: tuple[bytes, ...]
+) -> None:
     delivered = await mesh.running["a"].grant()
     receipt = await settle(at(mesh, "a"), delivered)
     grants = [await mesh.running["ab"[n % 2]].grant() for n in range(200)]
-    admin.flushall()
+    admin.delete(*[key for key in admin.scan_iter(count=1000) if not key.startswith(kept or b"-")])
     assert (await at(mesh, "a").receipt(delivered.photo_id)).receipt == receipt, "from the log"
     await eventually(
         lambda: mesh.receipts("a").keys() | mesh.receipts("b").keys() == {g.photo_id for g in [*grants, delivered]},
@@ -353,3 +353,94 @@ async def test_a_leader_that_cannot_renew_steps_down_by_its_own_clock(mesh: Mesh
     await leader._tasks.cancel()
     await eventually(lambda: not leader.leads, within=4)
     await eventually(lambda: at(mesh, "b").leadership.leads, within=4)
+
+
+async def test_an_adoption_whose_answer_was_lost_is_noticed(mesh: Mesh) -> None:
+    asked, unasked = [await mesh.running["a"].grant(ttl=ttl) for ttl in (30.0, 2.0)]
+    await mesh.kill("a")
+    for grant in (asked, unasked):
+        assert await at(mesh, "b").registry.adopt(grant.photo_id, "a", at(mesh, "b").leadership.term)
+        assert at(mesh, "b").book.get(grant.photo_id) is None
+    assert (await settle(at(mesh, "b"), asked)).outcome == "settled"
+    assert (await mesh.receipt_in("b", unasked.photo_id)).outcome == "expired"
+    mesh.conserved()
+
+
+async def test_a_grant_that_arrives_after_the_end_of_its_lease_changes_nothing(mesh: Mesh, admin: Any) -> None:
+    grant = await mesh.running["a"].grant()
+    await settle(at(mesh, "a"), grant)
+    reply, _ = await at(mesh, "a").registry.grant(grant, "2026-11-23")
+    assert reply == "EXISTS"
+    assert not admin.exists(keys.of_photo(grant.photo_id).lease)
+
+
+async def test_a_log_is_looked_at_twice_and_questions_share_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was decided just before the first look may not be integrated yet."""
+    monkeypatch.setattr(shards, "_SETTLE", 0.05)
+    looks: list[set[str]] = []
+
+    def look(shard: Shard, photo_ids: Collection[str], since: float) -> set[str]:
+        looks.append(set(photo_ids))
+        if len(looks) == 4:
+            raise ConnectionRefusedError
+        return {"early"} if len(looks) == 1 else {"late"} if len(looks) == 2 else set()
+
+    one = Shards([Shard("b", "", "")], look, SystemClock())
+    answers = await asyncio.gather(*[one.ended(name, 0.0) for name in ("early", "late", "never")])
+    assert answers == [True, True, False]
+    assert looks == [{"early", "late", "never"}, {"late", "never"}]
+    with pytest.raises(Unavailable):
+        await one.ended("unknown", 0.0)
+
+
+class Held:
+    """Makes a replica sleep right before one of its steps: as SIGSTOP does, at the worst moment."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, part: Any, step: str) -> None:
+        self.reached, self.go = asyncio.Event(), asyncio.Event()
+        original = getattr(part, step)
+
+        async def held(*args: Any, **named: Any) -> Any:
+            self.reached.set()
+            await self.go.wait()
+            return await original(*args, **named)
+
+        monkeypatch.setattr(part, step, held)
+
+
+async def test_asleep_between_its_look_and_its_receipt(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was sure a moment ago that the lease is its own, and has signed the receipt."""
+    grant = await mesh.running["a"].grant()
+    sleeper = at(mesh, "a")
+    asleep = Held(monkeypatch, sleeper.registry, "commit")
+    ending = asyncio.create_task(sleeper.endings.revoke(grant.photo_id, "requested"))
+    await asleep.reached.wait()
+    await sleeper.presence._tasks.cancel()
+    await eventually(lambda: at(mesh, "b").presence.dead(["a"]))
+    assert await at(mesh, "b").routing.elsewhere(grant.photo_id) is None
+    asleep.go.set()
+    with pytest.raises(Moved):
+        await ending
+    receipt = await mesh.receipt_in("b", grant.photo_id)
+    assert (receipt.outcome, receipt.reason) == ("revoked", "requested"), "what the sleeper had decided"
+    assert mesh.receipts("a") == {}
+    mesh.conserved()
+
+
+async def test_dead_between_its_commit_and_its_log(mesh: Mesh, monkeypatch: pytest.MonkeyPatch, admin: Any) -> None:
+    """The receipt is in the registry alone. Nobody else ends the lease; whoever comes back logs exactly that one."""
+    grant = await mesh.running["a"].grant()
+    asleep = Held(monkeypatch, at(mesh, "a").ledger, "record_all")
+    ending = asyncio.create_task(at(mesh, "a").endings.revoke(grant.photo_id, "requested"))
+    await asleep.reached.wait()
+    stored = admin.get(keys.of_photo(grant.photo_id).receipt)
+    ending.cancel()
+    await mesh.kill("a")
+    monkeypatch.undo()
+    await eventually(lambda: at(mesh, "b").presence.dead(["a"]))
+    with pytest.raises(NotFound):
+        await at(mesh, "b").routing.at_home(grant.photo_id, lambda: at(mesh, "b").endings.revoke(grant.photo_id, "x"))
+    await mesh.start("a")
+    assert mesh.receipts("a")[grant.photo_id] == Logged.from_bytes(stored).receipt
+    assert mesh.receipts("b") == {}
+    mesh.conserved()
