@@ -31,7 +31,7 @@ LOGS = [Signer(f"mayfly.test/{n}", Ed25519PrivateKey.from_private_bytes(b"%d" % 
 NOW = int(time.time())
 
 
-def grant(number: int, expire: int = NOW + 300) -> bytes:
+def grant(number: int, expire: int = NOW + 86_400) -> bytes:
     return Grant(f"{number:032x}", expire).to_entry()
 
 
