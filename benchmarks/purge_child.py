@@ -12,26 +12,27 @@ import secrets
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import CollectorRegistry
 
 from benchmarks import processes
+from benchmarks.purge_rig import Recorder
 from mesh import log
 from mesh.clock import SystemClock
 from mesh.testing.wait import eventually
 from mesh.transparency.note import Signer
-from services.purge import keys
 from services.purge.address import RedisAddress
 from services.purge.book import Entry
 from services.purge.core import Core
 from services.purge.grants import Terms, Wish
+from services.purge.link import Link
 from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
 from services.purge.receipt import Grant as Leaf
 from services.purge.record import Grant
-from services.purge.registry import GRACE, Reply
+from services.purge.registry import Registry, Reply
 from services.purge.tally import Granted
 
 _CHUNK = 1000  # leases in one round trip
@@ -47,6 +48,8 @@ class Child:
             redis=RedisAddress(url), log=receipts, key=key, terms=Terms(usual=300, ceiling=600, daily_quota=1 << 30),
             parked_limit=1 << 20, clock=clock, metrics=PurgeMetrics(CollectorRegistry()),
         )  # fmt: skip
+        self._recorder = Recorder()
+        self._same = Registry(cast(Link, self._recorder), self.core.registry.home)
         self.lags: list[float] = []  # from a lease's expiry until its keys are gone
         self.cleared: list[tuple[float, float, int]] = []  # when, CPU seconds by then, how many
         self._watch()
@@ -77,17 +80,9 @@ class Child:
         leaves = [Leaf(g.photo_id, round(g.expire)) for g in grants]
         facts = [Granted(leaf.photo_id, leaf.expire_time) for leaf in leaves]
         await self.core.ledger.log.append_many([leaf.to_entry() for leaf in leaves], facts)
-        calls: list[Any] = []
-        for g in grants:
-            k, expire, granted = keys.of_photo(g.photo_id), round(g.expire * 1000), round(g.granted * 1000)
-            ttl = expire - granted + round(GRACE * 1000)
-            record = (
-                g.photo_id, expire, ttl, granted, g.owner, g.verifier, g.nonce_commitment, g.policy_version,
-                self.core.registry.home,
-            )  # fmt: skip
-            calls.append(("own", [keys.owner(g.owner)], (g.photo_id, expire, granted, ttl)))
-            calls.append(("grant", [k.lease, k.due], record))
-        await self.core.link.call_all(calls)
+        for grant in grants:
+            await self._same.grant(grant, "2026-11-23")
+        await self.core.link.call_all([call for call in self._recorder.taken() if call[0] != "count"])
         for g in grants:
             self.core.book.open(g.photo_id, g.expire, g)
 

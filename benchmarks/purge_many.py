@@ -96,4 +96,4 @@ async def wave(count: int) -> dict[str, Any]:
         await purge.ask("grants", count=50)
         calm = (await purge.ask("grants", count=200, pause=0.01))["seconds"]
         found: dict[str, Any] = await purge.ask("expire", count=count, lead=count / 5000 + 5, spread=1.0)
-    return {**found, "calm": calm}
+    return {**found, "calm": calm, "total": count}

@@ -30,6 +30,8 @@ from mesh.metrics import MeshMetrics
 from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
 from services.purge.acl import acl_rules, arguments
+from services.purge.link import Call
+from services.purge.wire import Word
 
 SERVICES = ("gateway", "ingest", "render")
 MEMORY = 2 << 30  # bytes that Valkey may take
@@ -48,6 +50,27 @@ def running_valkey() -> Iterator[ValkeyServer]:
 
 def admin_of(server: ValkeyServer) -> Any:
     return redis.Redis.from_url(server.url_for("admin", _PASSWORD), socket_timeout=10)
+
+
+class Recorder:
+    """Stands in for the registry's link: keeps the calls, so that whoever makes them makes the same."""
+
+    up = True
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    async def call_all(self, calls: Sequence[Call]) -> list[bytes]:
+        self.calls += calls
+        return [b"1" if function == "count" else b"OK" for function, _, _ in calls]
+
+    async def call(self, function: str, keys: Sequence[str], args: Sequence[Word]) -> bytes:
+        return (await self.call_all([(function, keys, args)]))[0]
+
+    def taken(self) -> list[Call]:
+        """The calls since the last time."""
+        calls, self.calls = self.calls, []
+        return calls
 
 
 class Holder:

@@ -6,23 +6,22 @@ import asyncio
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import cast
 
 import hiredis
 
-from benchmarks.purge_rig import running_valkey
-from services.purge import functions, keys
+from benchmarks.purge_rig import Recorder, running_valkey
+from services.purge import functions
 from services.purge.address import RedisAddress
-from services.purge.link import Link
+from services.purge.link import Call, Link
 from services.purge.record import Grant
 from services.purge.registry import Registry, Report
+from services.purge.wire import pack
 
 CALLERS = 64  # at once, each with one photo after the other
 CALLS = 6  # of one photo: whose it is, how many, the lease; custody; its end; whose it was
-Command = tuple[Any, ...]
-"""A function's name, the number of its keys, its keys and arguments."""
 _RECEIPT = b"-1 purge-0\n" + b"r" * 1000
 _HOLDERS = [f"{service}/{service}-0/{'0' * 16}" for service in ("gateway", "ingest", "render")]
 _DAY = "2026-11-23"
@@ -34,8 +33,8 @@ async def measure(turns: int, photos: int) -> list[tuple[float, float]]:
         async with _registry(valkey.url) as registry:
             wire = Wire(RedisAddress(valkey.url), str(valkey.socket))
             await _through(registry, photos // 4)
-            _straight(wire, photos // 4)
-            found = [(await _through(registry, photos), _straight(wire, photos)) for _ in range(turns)]
+            await _straight(wire, photos // 4)
+            found = [(await _through(registry, photos), await _straight(wire, photos)) for _ in range(turns)]
             wire.close()
             return found
 
@@ -44,41 +43,33 @@ async def _through(registry: Registry, photos: int) -> float:
     async def caller(count: int) -> None:
         for _ in range(count):
             grant = _grant()
-            await registry.grant(grant, _DAY)
-            await registry.custody(_reports(grant))
-            await registry.end_if_released(grant.photo_id, _RECEIPT)
-            await registry.disown({grant.owner: [grant.photo_id]})
+            for step in _STEPS:
+                await step(registry, grant)
 
     began = time.perf_counter()
     await asyncio.gather(*[caller(photos // CALLERS) for _ in range(CALLERS)])
     return photos // CALLERS * CALLERS / (time.perf_counter() - began)
 
 
-def _straight(wire: Wire, photos: int) -> float:
+async def _straight(wire: Wire, photos: int) -> float:
     """As many photos in each pipeline as there are callers on the other side; step after step, as they wait there."""
+    pipelines = [calls for _ in range(photos // CALLERS) for calls in await _recorded()]
     began = time.perf_counter()
-    for _ in range(photos // CALLERS):
-        grants = [_grant() for _ in range(CALLERS)]
-        commands: list[Command] = []
-        for g in grants:
-            k, now = keys.of_photo(g.photo_id), round(g.granted * 1000)
-            commands.append(("own", 1, keys.owner(g.owner), g.photo_id, now + 60000, now, 61500))
-            commands.append(("count", 1, keys.quota(g.owner, _DAY), 172800000))
-            commands.append(
-                ("grant", 2, k.lease, k.due, g.photo_id, now + 60000, 61500, now, g.owner, g.verifier,
-                 g.nonce_commitment, g.policy_version, "purge-0")
-            )  # fmt: skip
-        wire.send(commands)
-        words = [word for r in _reports(grants[0]) for word in (r.change, r.holder, r.ordinal, r.micros)]
-        wire.send([("custody", 1, keys.of_photo(g.photo_id).lease, "purge-0", *words) for g in grants])
-        wire.send(
-            [
-                ("end_if_released", 4, *keys.of_photo(g.photo_id), g.photo_id, "purge-0", _RECEIPT, 3600000)
-                for g in grants
-            ]
-        )
-        wire.send([("disown", 1, keys.owner(g.owner), g.photo_id) for g in grants])
+    for calls in pipelines:
+        wire.send(calls)
     return photos // CALLERS * CALLERS / (time.perf_counter() - began)
+
+
+async def _recorded() -> list[list[Call]]:
+    """The calls that the registry makes for some photos, by step."""
+    recorder, grants = Recorder(), [_grant() for _ in range(CALLERS)]
+    registry = Registry(cast(Link, recorder))
+    steps = []
+    for step in _STEPS:
+        for grant in grants:
+            await step(registry, grant)
+        steps.append(recorder.taken())
+    return steps
 
 
 class Wire:
@@ -89,12 +80,11 @@ class Wire:
         self._socket.connect(path)
         self._reader = hiredis.Reader()
         target = address.target()
-        self._exchange([hiredis.pack_command(("AUTH", target.username, target.password))])  # type: ignore[arg-type]
+        self._exchange([pack("AUTH", target.username or "default", target.password or "")])
 
-    def send(self, commands: Sequence[Command]) -> None:
+    def send(self, calls: Sequence[Call]) -> None:
         prefix = f"{functions.LIBRARY}_"
-        packed = [hiredis.pack_command(("FCALL", prefix + name, *words)) for name, *words in commands]  # type: ignore[arg-type]
-        self._exchange(packed)
+        self._exchange([pack("FCALL", prefix + name, len(keys), *keys, *args) for name, keys, args in calls])
 
     def close(self) -> None:
         self._socket.close()
@@ -112,6 +102,14 @@ class Wire:
 
 def _reports(grant: Grant) -> list[Report]:
     return [Report(grant.photo_id, holder, *what) for holder in _HOLDERS for what in (("H", 1, 0), ("R", 2, 1000))]
+
+
+_STEPS: Sequence[Callable[[Registry, Grant], Awaitable[object]]] = (
+    lambda registry, grant: registry.grant(grant, _DAY),
+    lambda registry, grant: registry.custody(_reports(grant)),
+    lambda registry, grant: registry.end_if_released(grant.photo_id, _RECEIPT),
+    lambda registry, grant: registry.disown({grant.owner: [grant.photo_id]}),
+)
 
 
 def _grant() -> Grant:
