@@ -89,6 +89,8 @@ class Endings:
             fence=fence, alone=self._alone, done=self._expired,
         )  # fmt: skip
         self._running: dict[str, tuple[Ending, asyncio.Future[Logged]]] = {}
+        self._bulk: dict[str, asyncio.Future[Logged] | None] = {}  # a future once somebody waits
+        self.unfinished: list[Callable[[Entry], None]] = []
         self._leftovers = Leftovers(registry)
         self.unconfirmed = 0
 
@@ -98,7 +100,7 @@ class Endings:
         return self._closing.unlogged
 
     def is_ending(self, photo_id: str) -> bool:
-        return photo_id in self._running
+        return photo_id in self._running or photo_id in self._bulk
 
     async def settle(self, photo_id: str, holders: Iterable[str], reason: str) -> Logged:
         """Ends a lease as delivered. NotFound if it has ended otherwise; Unavailable leaves it as it is."""
@@ -145,16 +147,14 @@ class Endings:
 
     def expire_all(self, entries: Sequence[Entry]) -> None:
         """The leases are overdue: ends them; those that nobody holds, in bulk."""
-        ending = Ending(End(Outcome.EXPIRED, "overdue", self._clock.wall()), self._clock.monotonic())
-        ending.stands = ending.wanted
         quiet = []
         for entry in entries:
-            if entry.photo_id in self._running:
+            if self.is_ending(entry.photo_id):
                 continue
-            if entry.lease.holders or entry.lease.state not in LIVE or not self._fence.is_certain(entry):
+            if (entry.lease.custody and entry.lease.holders) or entry.lease.state not in LIVE:
                 self.expire(entry.photo_id)
                 continue
-            self._running[entry.photo_id] = ending, asyncio.get_running_loop().create_future()
+            self._bulk[entry.photo_id] = None
             quiet.append(entry)
         self._expiry.add(quiet)
 
@@ -206,13 +206,28 @@ class Endings:
         self, entry: Entry, outcome: Outcome, reason: str, holders: Iterable[str] = ()
     ) -> tuple[Ending, asyncio.Future[Logged]]:
         """Without an await between the look and the start, so that there is one task per photo."""
+        if entry.photo_id in self._bulk:
+            return self._join_bulk(entry)
         running = self._running.get(entry.photo_id)
         if running is None:
             ending = self._ending(outcome, reason, holders)
             running = ending, self._tasks.spawn(self._carry_out(entry, ending))
             self._running[entry.photo_id] = running
-            running[1].add_done_callback(lambda _: self._running.pop(entry.photo_id, None))
+            running[1].add_done_callback(lambda _: self._over(entry))
         return running
+
+    def _join_bulk(self, entry: Entry) -> tuple[Ending, asyncio.Future[Logged]]:
+        ending = self._ending(Outcome.EXPIRED, "overdue")
+        ending.stands = ending.wanted
+        future = self._bulk[entry.photo_id] or asyncio.get_running_loop().create_future()
+        self._bulk[entry.photo_id] = future
+        return ending, future
+
+    def _over(self, entry: Entry) -> None:
+        self._running.pop(entry.photo_id, None)
+        if self._book.get(entry.photo_id) is entry:
+            for callback in self.unfinished:
+                callback(entry)
 
     def _ending(self, outcome: Outcome, reason: str, holders: Iterable[str] = ()) -> Ending:
         wanted = End(outcome, reason, self._clock.wall())
@@ -226,14 +241,14 @@ class Endings:
 
     def _expired(self, entry: Entry, logged: Logged | None) -> None:
         """One of those that were to be ended in bulk has ended, or has not."""
-        _, future = self._running.pop(entry.photo_id)
-        if future.done():
-            return
-        if logged is None:
-            future.set_exception(Moved())
-            future.exception()  # seen, for the case that nobody waits
-        else:
-            future.set_result(logged)
+        future = self._bulk.pop(entry.photo_id)
+        if future is not None and not future.done():
+            if logged is None:
+                future.set_exception(Moved())
+                future.exception()  # seen, for the case that nobody waits
+            else:
+                future.set_result(logged)
+        self._over(entry)
 
     async def _carry_out(self, entry: Entry, ending: Ending) -> Logged:
         try:

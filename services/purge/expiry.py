@@ -88,8 +88,11 @@ class Expiry:
                 # All at once would be too many for a registry that comes back.
                 await asyncio.wait([self._end_alone(entry, away=True) for entry in batch])
                 continue
+            end = End(Outcome.EXPIRED, "overdue", self._clock.wall())
             for entry, reply in zip(batch, replies, strict=True):
-                if not self._is_cleared(entry, reply):
+                if self._is_cleared(entry, reply, end.at):
+                    self._cleared.append((entry, entry.lease, end))
+                else:
                     self._end_alone(entry, away=False)
         self._begin_to_log()
 
@@ -97,15 +100,13 @@ class Expiry:
         if self._cleared and (self._logging is None or self._logging.done()):
             self._logging = self._tasks.spawn(self._log())
 
-    def _is_cleared(self, entry: Entry, reply: Reply) -> bool:
+    def _is_cleared(self, entry: Entry, reply: Reply, now: float) -> bool:
         """Whether only the receipt is left to be made. GONE: either Redis' own clock was first, or it has lost it."""
-        now = self._clock.wall()
-        doubtful = entry.doubtful or entry.grant is None  # it may have ended otherwise, and owe another receipt
-        late = reply is Reply.GONE and now > entry.expire + GRACE and not doubtful and self._fence.is_certain(entry)
-        if reply is not Reply.OK and not late:
-            return False
-        self._cleared.append((entry, entry.lease, End(Outcome.EXPIRED, "overdue", now)))
-        return True
+        if reply is not Reply.GONE:
+            return reply is Reply.OK
+        # Without a grant it may have ended otherwise before a restart, and owe another receipt.
+        is_known = entry.grant is not None and not entry.doubtful
+        return is_known and now > entry.expire + GRACE and self._fence.is_certain(entry)
 
     def _end_alone(self, entry: Entry, *, away: bool) -> asyncio.Task[Logged]:
         task = self._alone(entry, away)

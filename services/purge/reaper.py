@@ -15,7 +15,7 @@ from services.purge.waiting import first_of
 
 CLEAR_EVERY = 1.0  # seconds
 _AGAIN = 0.5  # seconds after which a lease that is still open is ended once more
-_AT_ONCE = 1000  # leases looked at without a break; 1 ms
+_AT_ONCE = 250  # leases looked at without a break; 1 ms
 
 Queue = deque[tuple[float, str]]
 
@@ -28,11 +28,12 @@ class Reaper:
         self._endings = endings
         self._clock = clock
         self._heap: list[tuple[float, str]] = []
-        self._asked: Queue = deque()  # when to ask again
+        self._again: Queue = deque()  # those whose end has failed, and when to ask for it again
         self._late: Queue = deque()  # by deadline
         self._sooner = asyncio.Event()
         self._tasks = Tasks()
         book.opened.append(self._schedule)
+        endings.unfinished.append(self._ask_again)
 
     async def start(self) -> None:
         self._tasks.spawn(self._watch())
@@ -53,12 +54,19 @@ class Reaper:
         if self._heap[0][1] == entry.photo_id:
             self._sooner.set()
 
+    def _ask_again(self, entry: Entry) -> None:
+        """Only what is overdue: the others are still on the heap."""
+        now = self._clock.monotonic()
+        if entry.deadline <= now:
+            self._again.append((now + _AGAIN, entry.photo_id))
+            self._sooner.set()
+
     async def _watch(self) -> None:
         """Sleeps until the next lease is due, or an even sooner one is granted."""
         while True:
             self._sooner.clear()
             self._end_due(self._clock.monotonic())
-            due = [queue[0][0] for queue in (self._heap, self._asked) if queue]
+            due = [queue[0][0] for queue in (self._heap, self._again) if queue]
             if not due:
                 await self._sooner.wait()
             elif (seconds := min(due) - self._clock.monotonic()) > 0:
@@ -73,14 +81,13 @@ class Reaper:
             if self._heap and self._heap[0][0] <= now:
                 deadline, photo_id = heapq.heappop(self._heap)
                 self._late.append((deadline, photo_id))
-            elif self._asked and self._asked[0][0] <= now:
-                _, photo_id = self._asked.popleft()
+            elif self._again and self._again[0][0] <= now:
+                _, photo_id = self._again.popleft()
             else:
                 break
             entry = self._book.get(photo_id)
             if entry is not None:
                 due.append(entry)
-                self._asked.append((now + _AGAIN, photo_id))
         if due:
             self._endings.expire_all(due)
         while self._late and self._book.get(self._late[0][1]) is None:

@@ -28,10 +28,10 @@ async def purge(valkey: ValkeyServer, tmp_path: Path) -> AsyncIterator[Desk]:
 async def test_those_that_nobody_holds_go_together_and_the_others_one_by_one(purge: Desk, admin: Any) -> None:
     ingest = await Holder(purge.core).connect()
     grants = await asyncio.gather(*[purge.grant(ttl=1.5) for _ in range(300)])
-    held = grants[:5]
-    for grant in held:
-        await ingest.send(*[])
+    held, released = grants[:5], grants[5]
+    for grant in (*held, released):
         await ingest.hold(grant.photo_id)
+    await ingest.release(released.photo_id)
     before = purge.core.link.round_trips
     receipts = await eventually(lambda: len(purge.receipts()) >= 295 and purge.receipts(), within=4)
     assert {(r.outcome, r.reason) for r in receipts.values()} == {("expired", "overdue")}
@@ -42,6 +42,7 @@ async def test_those_that_nobody_holds_go_together_and_the_others_one_by_one(pur
         await ingest.release(grant.photo_id)
     await eventually(lambda: len(purge.receipts()) == 300, within=3)
     await purge.conserved()
+    assert [c.state for c in purge.receipts()[released.photo_id].custody] == ["released"]
     assert keys_without_ttl(admin) == []
     assert (await purge.core.endings.receipt(grants[-1].photo_id)).receipt == receipts[grants[-1].photo_id]
     await eventually(lambda: not admin.keys("owner:*") and not admin.keys("lease:*") and not admin.keys("due:*"))
@@ -84,6 +85,26 @@ async def test_one_of_another_home_is_left_alone(purge: Desk, admin: Any) -> Non
     admin.hset(keys.of_photo(grant.photo_id).lease, "home", "purge-7")
     await eventually(lambda: purge.core.book.get(grant.photo_id) is None, within=3)
     assert purge.receipts() == {}
+
+
+async def test_an_end_that_failed_is_asked_for_again(purge: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, fails = purge.core.endings._carry_out, 2
+
+    async def sometimes(*args: Any) -> Any:
+        nonlocal fails
+        fails -= 1
+        if fails >= 0:
+            raise Unavailable("REGISTRY_UNAVAILABLE", "Away.")
+        return await original(*args)
+
+    async def away(_: object) -> list[Reply]:
+        raise Unavailable("REGISTRY_UNAVAILABLE", "Away.")
+
+    monkeypatch.setattr(purge.core.endings, "_carry_out", sometimes)
+    monkeypatch.setattr(purge.core.registry, "end_all_if_released", away)
+    grant = await purge.grant(ttl=1.0)
+    assert (await purge.receipt_of(grant.photo_id)).outcome == "expired"
+    assert fails < 0
 
 
 async def test_a_registry_that_fails_in_the_middle_keeps_nobody_from_the_receipts(

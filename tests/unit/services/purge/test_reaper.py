@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from services.purge.book import Book, Entry
@@ -56,12 +56,16 @@ class Ends:
         self._clock = clock
         self._book = book
         self.works = True
+        self.unfinished: list[Callable[[Entry], None]] = []
 
     def expire_all(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             self.asked.append((self._clock.now, entry.photo_id))
             if self.works:
                 self._book.close(entry, entry.lease)
+            else:
+                for callback in self.unfinished:
+                    callback(entry)
 
     def is_ending(self, photo_id: str) -> bool:
         return False
