@@ -15,6 +15,7 @@ from mesh.clock import Clock, SystemClock
 from mesh.config import MeshSettings
 from mesh.custody.attendance import Attendance
 from mesh.custody.book import CustodyBook
+from mesh.forgetting.sweep import Rinse, Sweep
 from mesh.health import HEALTH_METHODS, Health
 from mesh.identity import AllowList, Identity
 from mesh.isolation import policy
@@ -27,6 +28,10 @@ from mesh.server import Server
 
 # Whoever has a certificate of the mesh may ask for health.
 _EVERYBODY = frozenset({"gateway", "ingest", "render", "purge", "auditor", "prometheus"})
+
+EDGE_IDLE_SECONDS = 0.25
+"""A phone's connection outlives its last call by so much: its buffers hold the photo's last bytes, and nobody can be
+asked to rinse them."""
 
 
 class Assembly:
@@ -86,6 +91,12 @@ class Assembly:
         self.health.checks["custody_stream"] = book.is_attended
         return book, attendance, ClosingChannels(channels)
 
+    def sweep(self, book: CustodyBook, rinses: Sequence[Rinse] = ()) -> Sweep:
+        """What clears this process's memory after each photo. rinses: of the connections that photos pass over."""
+        sweep = Sweep(self.clock, rinses)
+        book.after_release = sweep.soon
+        return sweep
+
     def inside_server(self, allowed: AllowList) -> Server:
         """A server that only listed services may call."""
         allowed = {**dict.fromkeys(HEALTH_METHODS, _EVERYBODY), **_reflection(self.settings), **allowed}
@@ -95,9 +106,11 @@ class Assembly:
     def edge_server(self, cert: Path, key: Path) -> Server:
         """A server for people's apps: TLS with a certificate of its own; they have tokens and no certificates."""
         credentials = grpc.ssl_server_credentials([(key.read_bytes(), cert.read_bytes())])
-        return self.server(credentials, chain.edge(self.metrics))
+        return self.server(credentials, chain.edge(self.metrics), idle_seconds=EDGE_IDLE_SECONDS)
 
-    def server(self, credentials: grpc.ServerCredentials, interceptor: Interceptor) -> Server:
+    def server(
+        self, credentials: grpc.ServerCredentials, interceptor: Interceptor, idle_seconds: float = 0.0
+    ) -> Server:
         return Server(
             address=self.settings.listen,
             credentials=credentials,
@@ -105,6 +118,7 @@ class Assembly:
             health=self.health,
             max_concurrent_streams=self.settings.max_concurrent_streams,
             drain_seconds=self.settings.drain_seconds,
+            idle_seconds=idle_seconds,
         )
 
     def app(self, *components: Component, server: Server) -> App:

@@ -30,7 +30,9 @@ class Server:
         health: Health,
         max_concurrent_streams: int,
         drain_seconds: float,
+        idle_seconds: float = 0.0,
     ) -> None:
+        """idle_seconds: a connection without a call is closed after so long, and its buffers freed; 0: never."""
         self._address = address
         self._credentials = credentials
         self._drain_seconds = drain_seconds
@@ -44,6 +46,7 @@ class Server:
                 ("grpc.max_send_message_length", MAX_FRAME_BYTES),
                 ("grpc.max_concurrent_streams", max_concurrent_streams),
                 ("grpc.max_metadata_size", 8192),
+                *([("grpc.max_connection_idle_ms", round(idle_seconds * 1000))] if idle_seconds else []),
                 # Two processes on one port would share the callers between them without anybody noticing.
                 ("grpc.so_reuseport", 0),
                 # A peer that vanished without a word is noticed within about half a minute.

@@ -99,6 +99,8 @@ class CustodyBook:
         self.clock = clock
         self.metrics = metrics
         self.listener: CustodyListener | None = None
+        self.after_release: Callable[[], None] = lambda: None
+        """Called when a photo has gone; what it may have left in memory is swept up then."""
         self._attended: dict[str, str] = {}
         self._held: dict[str, Custody] = {}
         self._revoked: dict[str, float] = {}
@@ -180,6 +182,7 @@ class CustodyBook:
             self.listener.released(custody.lease, seconds)
             if photo_id in self._revoked:
                 self.listener.revocation_confirmed(custody.lease)
+        self.after_release()
 
     def drop_all(self, error: MeshError, reason: str) -> None:
         """Drops every photo: the process is going down."""

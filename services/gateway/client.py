@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from mesh import streams
 from mesh.context import ServerContext
 from mesh.errors import Cancelled
 
@@ -40,7 +41,7 @@ class Client:
 
     async def read(self) -> bytes | None:
         """The next message; None when the client has half-closed. ClientGone."""
-        message = await self._unless_gone(self._context.read)
+        message = await self._unless_gone(lambda: streams.read(self._context.read()))
         return message if isinstance(message, bytes) else None
 
     async def write(self, message: bytes) -> None:

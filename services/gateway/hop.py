@@ -28,7 +28,7 @@ class Hop:
     async def read(self) -> bytes | None:
         """The next frame; None when the peer has ended the stream well."""
         try:
-            frame = await self._call.read()
+            frame = await streams.read(self._call.read())
         except grpc.RpcError as error:
             raise status.from_rpc(error) from None
         if isinstance(frame, bytes):

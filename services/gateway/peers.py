@@ -216,7 +216,7 @@ class Registry:
                 while isinstance(message, pb.ClaimResponse):
                     if message.segment:
                         yield message.segment
-                    message = await call.read()
+                    message = await streams.read(call.read())
 
             home = self._replicas.home(wanted.photo_id)
             lease = LeaseRef(wanted.photo_id, first.expire_time.ToNanoseconds() / 1e9, home)
@@ -283,7 +283,7 @@ async def _first(call: Any, seconds: float) -> pb.ClaimResponse:
     first: object = None
     try:
         async with asyncio.timeout(seconds):
-            first = await call.read()
+            first = await streams.read(call.read())
     except TimeoutError:
         raise Unanswered from None
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mesh.app import App
 from mesh.assembly import Assembly, ClosingChannel
 from mesh.config import load
+from mesh.forgetting.rinse import Rinsing
 from mesh.tasks import Tasks
 from services.gateway.admission import Admission
 from services.gateway.authentication import Authenticator
@@ -61,4 +62,5 @@ def build() -> App:
     if settings.reflection:
         server.serve_reflection((SERVICE,))
     journeys = Journeys(tasks, settings.drain_seconds)
-    return parts.app(purge, ingest, render, stream, journeys, server=server)
+    sweep = parts.sweep(book, (Rinsing(ingest.channel), Rinsing(render.channel)))
+    return parts.app(purge, ingest, render, stream, journeys, sweep, server=server)

@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from mayfly.photo.v1 import photo_pb2 as pb
-from mesh import frames
+from mesh import frames, streams
 from mesh.attestation import Attester, Statement
 from mesh.context import ServerContext
 from mesh.custody.book import Custody, CustodyBook
@@ -95,7 +95,7 @@ class IngestServicer:
             await context.write(frame)
 
         while True:
-            raw = await context.read()
+            raw = await streams.read(context.read())
             if not isinstance(raw, bytes):
                 raise Aborted("UPLOAD_UNSEALED", "The upload ended without its seal; send the photo again.")
             field, at = frames.sole_field(raw)

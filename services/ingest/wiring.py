@@ -6,13 +6,15 @@ from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.attestation import Attester
 from mesh.config import load
+from mesh.forgetting import rinse
 from mesh.isolation.metrics import IsolationMetrics
 from services.ingest.config import IngestSettings
 from services.ingest.isolated.convert import Converter
 from services.ingest.metrics import IngestMetrics
 from services.ingest.servicer import SERVICE, IngestServicer
 
-ALLOWED = {f"/{SERVICE}/Scrub": frozenset({"gateway"})}
+_GATEWAY = frozenset({"gateway"})
+ALLOWED = {f"/{SERVICE}/Scrub": _GATEWAY, rinse.METHOD: _GATEWAY}
 
 
 def build() -> App:
@@ -39,6 +41,7 @@ def build() -> App:
         attester=Attester(parts.identity),
         metrics=IngestMetrics(parts.metrics.registry),
     ).add_to(server.grpc)
+    rinse.add_to(server.grpc)
     if settings.reflection:
         server.serve_reflection((SERVICE,))
-    return parts.app(channel, stream, converter, server=server)
+    return parts.app(channel, stream, converter, parts.sweep(book), server=server)

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from mayfly.photo.v1 import photo_pb2 as photo
 from mayfly.render.v1 import render_pb2 as pb
-from mesh import frames
+from mesh import frames, streams
 from mesh.attestation import AttestationVerifier
 from mesh.context import ServerContext
 from mesh.custody.book import Custody, CustodyBook
@@ -82,14 +82,14 @@ class RenderServicer:
         picture = await self._make(await self._receive(custody, options, context), scene, context)
         custody.took(len(picture.data))
         await _send(picture, context)
-        while isinstance(raw := await context.read(), bytes):
+        while isinstance(raw := await streams.read(context.read()), bytes):
             if frames.sole_field(raw)[0] != _REPLAY:
                 raise Invalid("MALFORMED_FRAME", "After the seal only a replay may follow.", field="message")
             await _send(picture, context)
 
     async def _receive(self, custody: Custody, options: pb.RenderOptions, context: ServerContext) -> Job:
         intake = Intake(custody.lease.photo_id, self._max_bytes)
-        while isinstance(raw := await context.read(), bytes):
+        while isinstance(raw := await streams.read(context.read()), bytes):
             field, at = frames.sole_field(raw)
             if field == _HEADER and not intake.byte_count:
                 continue  # what ingest knew at first; its attestation says what counts

@@ -6,6 +6,7 @@ from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.attestation import AttestationVerifier
 from mesh.config import load
+from mesh.forgetting import rinse
 from mesh.isolation.metrics import IsolationMetrics
 from mesh.isolation.workers import Workers
 from services.render import decoding
@@ -19,7 +20,7 @@ from services.render.servicer import SERVICE, RenderServicer
 from services.render.slots import Slots
 
 _GATEWAY = frozenset({"gateway"})
-ALLOWED = {f"/{SERVICE}/Render": _GATEWAY, f"/{SERVICE}/ListScenes": _GATEWAY}
+ALLOWED = {f"/{SERVICE}/Render": _GATEWAY, f"/{SERVICE}/ListScenes": _GATEWAY, rinse.METHOD: _GATEWAY}
 
 
 def build() -> App:
@@ -52,9 +53,10 @@ def build() -> App:
         verifier=AttestationVerifier(parts.identity, "ingest", parts.clock),
         max_bytes=settings.render_max_bytes,
     ).add_to(server.grpc)
+    rinse.add_to(server.grpc)
     if settings.reflection:
         server.serve_reflection((SERVICE,))
-    return parts.app(channel, stream, isolated, slots, server=server)
+    return parts.app(channel, stream, isolated, slots, parts.sweep(book), server=server)
 
 
 def _engine(settings: RenderSettings, catalogue: Catalogue, isolated: Workers) -> Engine:
