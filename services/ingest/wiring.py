@@ -5,8 +5,8 @@ from __future__ import annotations
 from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.attestation import Attester
-from mesh.config import load
 from mesh.isolation.metrics import IsolationMetrics
+from mesh.lockdown.locking import Lockdown
 from services.ingest.config import IngestSettings
 from services.ingest.isolated.convert import Converter
 from services.ingest.metrics import IngestMetrics
@@ -15,17 +15,17 @@ from services.ingest.servicer import SERVICE, IngestServicer
 ALLOWED = {f"/{SERVICE}/Scrub": frozenset({"gateway"})}
 
 
-def build() -> App:
-    """Ingest, ready to run. ConfigError if its environment is wrong."""
-    settings = load(IngestSettings, "ingest")
-    parts = Assembly("ingest", settings)
-    parts.isolate(settings.isolation)
+def build(settings: IngestSettings, lockdown: Lockdown) -> App:
+    """Ingest, ready to run. ConfigError if what its settings name is wrong."""
+    parts = Assembly("ingest", settings, lockdown)
+    parts.isolate()
     converter = Converter(
         settings.limits(),
         metrics=IsolationMetrics(parts.metrics.registry, "ingest"),
         children=settings.ingest_workers,
         memory_bytes=settings.ingest_worker_bytes,
-        isolation=settings.isolation,
+        strictness=lockdown.strictness,
+        nursery=lockdown.nursery,
     )
     parts.health.checks["decoders"] = lambda: converter.ready
     book, stream, channel = parts.custody(settings.registry_target)
