@@ -73,9 +73,10 @@ _AARCH64 = _EVERYWHERE | {
     "munmap": 215, "mremap": 216, "add_key": 217, "request_key": 218, "keyctl": 219, "clone": 220, "execve": 221,
     "mmap": 222, "swapon": 224, "swapoff": 225, "mlockall": 230, "mprotect": 226, "madvise": 233,
     "perf_event_open": 241, "wait4": 260, "prlimit64": 261, "fanotify_init": 262, "name_to_handle_at": 264,
-    "open_by_handle_at": 265, "clock_adjtime": 266, "setns": 268, "sendmmsg": 269, "process_vm_readv": 270, "process_vm_writev": 271,
-    "kcmp": 272, "finit_module": 273, "renameat2": 276, "seccomp": 277, "getrandom": 278, "memfd_create": 279,
-    "bpf": 280, "execveat": 281, "userfaultfd": 282, "copy_file_range": 285, "rseq": 293, "kexec_file_load": 294,
+    "open_by_handle_at": 265, "clock_adjtime": 266, "setns": 268, "sendmmsg": 269, "process_vm_readv": 270,
+    "process_vm_writev": 271, "kcmp": 272, "finit_module": 273, "renameat2": 276, "seccomp": 277, "getrandom": 278,
+    "memfd_create": 279, "bpf": 280, "execveat": 281, "userfaultfd": 282, "copy_file_range": 285, "rseq": 293,
+    "kexec_file_load": 294,
 }  # fmt: skip
 
 _TABLES: Mapping[str, Mapping[str, int]] = {"x86_64": _X86_64, "aarch64": _AARCH64}
