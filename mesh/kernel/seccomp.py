@@ -51,6 +51,11 @@ def argument(index: int) -> tuple[int, int, int, int]:
     return (LOAD, 0, 0, _ARGUMENT_AT + 8 * index)
 
 
+def argument_above(index: int) -> tuple[int, int, int, int]:
+    """Loads the upper half."""
+    return (LOAD, 0, 0, _ARGUMENT_AT + 8 * index + 4)
+
+
 def answer(names: Sequence[str], said: int) -> Program:
     """``said`` for each of these calls that the machine has."""
     return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from mesh.kernel.calls import CLONE_THREAD
+from mesh.kernel.calls import CLONE_THREAD, PR_SET_DUMPABLE
 from mesh.kernel.numbers import NEWEST
 from mesh.kernel.seccomp import (
     ALLOW,
@@ -21,6 +21,7 @@ from mesh.kernel.seccomp import (
     Program,
     answer,
     argument,
+    argument_above,
     case,
     fails,
     prologue,
@@ -87,10 +88,22 @@ def for_service(*, writes: bool, unix_sockets: bool) -> Program:
     ]
 
 
-def for_no_more_processes() -> Program:
-    """On top of it, once the last child has been started: neither exec nor fork; threads go on being made."""
-    thread = [argument(0), (JUMP_ANY_BIT, 1, 0, CLONE_THREAD), (RETURN, 0, 0, _REFUSED)]
-    return [*prologue(), *answer(STARTING, _REFUSED), *case("clone", thread), (RETURN, 0, 0, ALLOW)]
+def for_the_locked() -> Program:
+    """On top of it, once the last child has been started: neither exec nor fork, and no limit is changed again, which
+    root could. Threads go on being made."""
+    refused = (RETURN, 0, 0, _REFUSED)
+    thread = [argument(0), (JUMP_ANY_BIT, 1, 0, CLONE_THREAD), refused]
+    # prlimit(2): a limit that is only asked for has no new value, a null pointer.
+    asking = [argument(2), (JUMP_EQUAL, 0, 2, 0), argument_above(2), (JUMP_EQUAL, 1, 0, 0), refused]
+    dumping = [argument(0), (JUMP_EQUAL, 0, 1, PR_SET_DUMPABLE), refused]
+    return [
+        *prologue(),
+        *answer((*STARTING, "setrlimit"), _REFUSED),
+        *case("clone", thread),
+        *case("prlimit64", asking),
+        *case("prctl", dumping),
+        (RETURN, 0, 0, ALLOW),
+    ]
 
 
 def _no_writing() -> Program:

@@ -90,7 +90,7 @@ def _filter(needs: Needs, nursery: Nursery | None) -> None:
     if nursery is not None:
         nursery.start()
     if known:
-        _try(seccomp.install_for_all_threads, filters.for_no_more_processes())
+        _try(seccomp.install_for_all_threads, filters.for_the_locked())
 
 
 def _read_back(needs: Needs) -> dict[str, bool]:
