@@ -140,6 +140,7 @@ async def running_purge(command: Sequence[str] = ("-m", "services.purge")) -> As
             sys.executable,
             *command,
             env=_environment(pki, valkey, here),
+            stdout=asyncio.subprocess.DEVNULL,  # a file, where results are kept, would stop it
             stderr=asyncio.subprocess.PIPE,
             limit=1 << 20,
             cwd=Path(__file__).parents[1],

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from mesh import log
+from mesh.config import MeshSettings, load
 from mesh.errors import ConfigError
+from mesh.lockdown import locking
 
 EX_CONFIG = 78  # sysexits.h
 
-# gRPC's core reads this once, when it is first imported, and otherwise prints peers' addresses (rule R7): every
-# ``__main__`` imports this module before its wiring.
+# What libraries read once, when they are first imported: every ``__main__`` imports this module before its wiring.
+# gRPC's core otherwise prints peers' addresses (rule R7), and looks names up by UDP by itself; onnxruntime writes a
+# telemetry database below HOME; the C library's resolver begins with UDP, which is refused (resolv.conf(5)).
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+os.environ["GRPC_DNS_RESOLVER"] = "native"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+os.environ["RES_OPTIONS"] = " ".join(dict.fromkeys([*os.environ.get("RES_OPTIONS", "").split(), "use-vc"]))
 
 
 class Component(Protocol):
@@ -67,14 +74,22 @@ async def _stop(component: Component) -> None:
         log.get_logger().error("stop_failed", error_type=type(error).__name__, error_at=log.error_at(error), fact=name)
 
 
-def main(service: str, build: Callable[[], App]) -> None:
-    """What every ``__main__`` calls. Exits with 78 and one line when the configuration is wrong."""
+def main(service: str, wiring: str, kind: type[MeshSettings]) -> None:
+    """What every ``__main__`` calls: settings, lockdown, and only then the rest of the program.
+
+    wiring: the module whose ``build(settings, lockdown)`` makes the App; kind: the settings' class. Neither may import
+    gRPC, or start a thread. Exits with 78 and one line when the configuration is wrong or a control is missing.
+    """
     try:
-        asyncio.run(_run(build))
+        settings = load(kind, service)
+        log.configure(service, settings.instance)
+        lockdown = locking.apply(settings.needs(), settings.lockdown)
+        build = importlib.import_module(wiring).build
+        asyncio.run(_run(build, settings, lockdown))
     except ConfigError as error:
         print(f"{service}: {error}", file=sys.stderr)  # noqa: T201 - the one line a person reads
         sys.exit(EX_CONFIG)
 
 
-async def _run(build: Callable[[], App]) -> None:
-    await build().run()
+async def _run(build: Callable[[Any, locking.Lockdown], App], settings: MeshSettings, held: locking.Lockdown) -> None:
+    await build(settings, held).run()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import grpc
 
-from mesh import lockdown, log
 from mesh.app import App, Component
 from mesh.channel import open_channel
 from mesh.clock import Clock, SystemClock
@@ -19,7 +18,8 @@ from mesh.forgetting.sweep import Rinse, Sweep
 from mesh.health import HEALTH_METHODS, Health
 from mesh.identity import AllowList, Identity
 from mesh.isolation import policy
-from mesh.isolation.policy import Isolation
+from mesh.lockdown.locking import Lockdown
+from mesh.lockdown.policy import PERMISSIVE, accept
 from mesh.metrics import MeshMetrics
 from mesh.middleware import chain
 from mesh.middleware.call import Interceptor
@@ -37,12 +37,12 @@ asked to rinse them."""
 class Assembly:
     """The parts that all services share."""
 
-    def __init__(self, service: str, settings: MeshSettings, clock: Clock | None = None) -> None:
+    def __init__(self, service: str, settings: MeshSettings, lockdown: Lockdown, clock: Clock | None = None) -> None:
         self.service = service
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
-        log.configure(service, settings.instance)
-        self.lockdown = lockdown.apply()
+        self.lockdown = lockdown
+        self.controls = dict(lockdown.controls)
         self.identity = Identity.load(
             cert=settings.tls_cert,
             key=settings.tls_key,
@@ -51,25 +51,30 @@ class Assembly:
             service=service,
         )
         self.metrics = MeshMetrics(service, version("mayfly"))
-        for control, in_force in self.lockdown.items():
-            self.metrics.lockdown.labels(service, control).set(in_force)
+        self._show(self.controls)
+        self.metrics.lockdown.labels(service, "no_swap").set_function(lockdown.swap_is_kept_out)
         self.health = Health()
         self.ops = OpsServer(settings.ops_listen, self.metrics.registry, self.health)
 
-    def isolate(self, isolation: Isolation) -> None:
+    def isolate(self) -> None:
         """For a service that decodes: its workers' controls join its own. Call it before ``custody``.
 
-        Raises ConfigError where the kernel lacks one and ``isolation`` is strict.
+        Raises ConfigError where the kernel lacks one and the lockdown is strict.
         """
         controls = policy.available()
-        policy.accept(isolation, controls)
-        for control, in_force in controls.items():
-            self.metrics.lockdown.labels(self.service, control).set(in_force)
-        self.lockdown |= controls
+        accept(controls, self.lockdown.strictness)
+        self._show(controls)
+        self.controls |= controls
 
     @property
     def controls_in_force(self) -> list[str]:
-        return [control for control, in_force in self.lockdown.items() if in_force]
+        """For receipts."""
+        served_anyway = [PERMISSIVE] if self.lockdown.strictness == "permissive" else []
+        return [control for control, in_force in self.controls.items() if in_force] + served_anyway
+
+    def _show(self, controls: Mapping[str, bool]) -> None:
+        for control, in_force in controls.items():
+            self.metrics.lockdown.labels(self.service, control).set(in_force)
 
     def channel(self, service: str, address: str) -> grpc.aio.Channel:
         """A channel to a peer. Must be called with an event loop running."""

@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mesh.errors import ConfigError
+from mesh.lockdown.needs import Needs
+from mesh.lockdown.policy import Strictness
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
 MAX_REPLICAS = 16
@@ -75,6 +77,13 @@ class MeshSettings(BaseSettings):
     """How long SIGTERM waits for photos in flight before it revokes them."""
     max_concurrent_streams: Annotated[int, Field(ge=1, le=100_000)] = 512
     """Per connection."""
+    lockdown: Strictness = "strict"
+    """``permissive``: serve although the kernel can't hold this process (development on other systems)."""
+
+    def needs(self) -> Needs:
+        """What the process that is told this reads, and where it listens and connects. Its lockdown allows no more."""
+        needs = Needs().reading(self.tls_cert, self.tls_key, self.tls_ca)
+        return needs.binding(self.listen, self.ops_listen)
 
 
 S = TypeVar("S", bound=MeshSettings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import threading
 from collections.abc import Mapping, MutableMapping
@@ -11,21 +10,8 @@ from typing import Any
 
 import structlog
 
-# Everything that a log line may say. Values are short words, numbers or random ids; never anything that a user,
-# a photo or a client chose.
-_WORD = re.compile(r"[A-Za-z0-9_.:/\[\]@+ -]{0,200}")
-# What happened, as a constant of the code: no sentence, into which a value could have been formatted.
-_EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
-ALLOWED = frozenset(
-    re.findall(
-        r"\w+",
-        """
-        event level timestamp service instance epoch photo_id reason outcome code method holder peer address ops_address
-        seconds count bytes sequence error_type error_at control fact setting state signal version engine scene_id step
-        attempt origin index size registry
-        """,
-    )
-)
+from mesh.log_fields import is_allowed
+
 withheld = 0
 """How many fields were not printed since the start."""
 
@@ -34,18 +20,11 @@ def _allow(_logger: object, _name: str, event: MutableMapping[str, Any]) -> Mapp
     global withheld  # noqa: PLW0603 - one process, one count; read by the metrics collector
     safe: dict[str, Any] = {}
     for key, value in event.items():
-        if key in ALLOWED and _is_safe(key, value):
+        if is_allowed(key, value):
             safe[key] = value
         else:
             withheld += 1
     return safe
-
-
-def _is_safe(key: str, value: object) -> bool:
-    # Exact types: what an exception or a message would turn into as a string is nobody's word.
-    if isinstance(value, str):
-        return (_EVENT if key == "event" else _WORD).fullmatch(value) is not None
-    return isinstance(value, bool | int | float)
 
 
 def configure(service: str, instance: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clients.local.pki import PUBLIC, TRUST_DOMAIN, Pki
+from clients.local.processes import SOURCE_ROOT
 from clients.local.sign_in import ISSUER, SignIn
 from clients.local.state import StateFolder
 
@@ -15,11 +16,10 @@ SERVICES = ("purge", "ingest", "render", "gateway")
 """In the order in which they start; they stop in reverse."""
 ORIGIN = "mayfly.local/log"
 """The first replica's log; those of the others have the replica's number behind it."""
-SOURCE_ROOT = Path(__file__).resolve().parents[2]
 DRAIN_SECONDS = 10.0
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 # A person may set these for every service, and MAYFLY_<SERVICE>_… for one.
-_COMMON = ("MAYFLY_DRAIN_SECONDS", "MAYFLY_REFLECTION", "MAYFLY_MAX_CONCURRENT_STREAMS", "MAYFLY_ISOLATION")
+_COMMON = ("MAYFLY_DRAIN_SECONDS", "MAYFLY_REFLECTION", "MAYFLY_MAX_CONCURRENT_STREAMS", "MAYFLY_LOCKDOWN")
 _ALSO = {"purge": ("MAYFLY_REDIS_",), "render": ("MAYFLY_MODEL_DIR",)}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from collections.abc import Mapping
 from clients.local import environment, ops
 from clients.local.environment import Addresses, Redis
 from clients.local.failures import StartFailed, explain
-from clients.local.processes import end, spawn, started_at
+from clients.local.processes import Child, end, spawn, started_at
 from clients.local.state import MeshRecord, ProcessRecord, StateFolder
 from clients.local.valkey import USERNAME, Valkey
 
@@ -24,10 +23,13 @@ _BEYOND_DRAIN = 5.0  # seconds that a service has to end after its drain, before
 class Launcher:
     """record: what runs, or should; the same as in mesh.json."""
 
-    def __init__(self, state: StateFolder, overrides: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self, state: StateFolder, overrides: Mapping[str, Mapping[str, str]], modules: Mapping[str, str]
+    ) -> None:
         self._state = state
+        self._modules = modules
         self._overrides = overrides
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._children: dict[str, Child] = {}
         self.record = state.read() or MeshRecord()
         self.valkey = Valkey(state, self.record.valkey_socket)
 
@@ -85,7 +87,7 @@ class Launcher:
         if child is not None:
             child.poll()
 
-    def _spawn_service(self, name: str, places: Mapping[str, Addresses]) -> subprocess.Popen[bytes]:
+    def _spawn_service(self, name: str, places: Mapping[str, Addresses]) -> Child:
         own = bool(self.valkey.socket)
         env = environment.build(
             name,
@@ -95,8 +97,10 @@ class Launcher:
             overrides=self._overrides_of(name),
         )
         # -P: a folder called "mesh" where the person stands must not be imported instead of ours.
-        argv = [sys.executable, "-P", "-m", f"services.{environment.service_of(name)}"]
-        return spawn(argv, env=env, cwd=self._state.root, log=self._state.service_logs / f"{name}.log")
+        service = environment.service_of(name)
+        argv = [sys.executable, "-P", "-m", self._modules.get(service, f"services.{service}")]
+        log = self._state.service_logs / f"{name}.log"
+        return spawn(argv, env=env, cwd=self._state.root, log=log, kept="allowed")
 
     def _overrides_of(self, name: str) -> Mapping[str, str]:
         """A replica has its service's, and its own."""
@@ -113,6 +117,7 @@ class Launcher:
             died = child.poll()
             if died is not None:
                 name, code = other, died
+                child.has_been_heard()
                 break
         return explain(name, self._state.service_logs / f"{name}.log", code)
 

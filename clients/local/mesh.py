@@ -29,15 +29,20 @@ class LocalMesh:
     """One mesh. Several can run side by side, each with its own state folder.
 
     overrides: service -> environment variables for it alone, which win over ours. purges: replicas of purge, which are
-    called "purge", "purge-1", …
+    called "purge", "purge-1", … modules: service -> the module that is run instead of it (tests).
     """
 
     def __init__(
-        self, state: Path, overrides: Mapping[str, Mapping[str, str]] | None = None, *, purges: int = 1
+        self,
+        state: Path,
+        overrides: Mapping[str, Mapping[str, str]] | None = None,
+        *,
+        purges: int = 1,
+        modules: Mapping[str, str] | None = None,
     ) -> None:
         self.state = StateFolder(state)
         self._names = processes(purges)
-        self._launcher = Launcher(self.state, overrides or {})
+        self._launcher = Launcher(self.state, overrides or {}, modules or {})
 
     # What callers need to know.
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,17 +14,43 @@ from pathlib import Path
 from clients.local.state import ProcessRecord
 
 _POLL = 0.02  # seconds
+_HEARD_SECONDS = 5.0
+SOURCE_ROOT = Path(__file__).resolve().parents[2]
 
 
-def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Starts ``argv`` in a session of its own, so that our Ctrl-C is not its Ctrl-C. Its output goes to ``log``."""
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+class Child(subprocess.Popen[bytes]):
+    """A process whose output a keeper (``log_keeper``) writes to its log."""
+
+    keeper: subprocess.Popen[bytes] | None = None
+
+    def has_been_heard(self) -> None:
+        """Returns when its log holds all that it said, now that it has ended; or soon."""
+        if self.keeper is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.keeper.wait(_HEARD_SECONDS)
+
+
+def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, kept: str = "raw") -> Child:
+    """Starts ``argv`` in a session of its own, so that our Ctrl-C is not its Ctrl-C. Its output goes to ``log``.
+
+    kept: what of it, see ``log_keeper``.
+    """
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    read, write = os.pipe()
     try:
-        return subprocess.Popen(
-            list(argv), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=fd, stderr=fd, start_new_session=True
-        )
+        child = Child(
+            list(argv), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=write, stderr=write,
+            start_new_session=True,
+        )  # fmt: skip
+        child.keeper = subprocess.Popen(
+            [sys.executable, "-P", "-s", "-S", "-m", "clients.local.log_keeper", kept],
+            env={"PYTHONPATH": str(SOURCE_ROOT), "PYTHONDONTWRITEBYTECODE": "1"}, cwd="/", stdin=read, stdout=file,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        return child
     finally:
-        os.close(fd)
+        for fd in (file, read, write):
+            os.close(fd)
 
 
 def started_at(pid: int) -> str | None:

@@ -11,12 +11,12 @@ import os
 import secrets
 import shutil
 import socket
-import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-from clients.local.processes import spawn
+from clients.local.processes import SOURCE_ROOT, Child, spawn
 from clients.local.state import StateFolder, write_private
 from mesh.errors import ConfigError
 from services.purge import acl
@@ -24,6 +24,14 @@ from services.purge import acl
 USERNAME = "purge"
 _MAX_SOCKET_PATH = 107  # bytes: sun_path in <sys/un.h> holds 108 with the closing zero
 _ANSWER_SECONDS = 1.0
+# The server reads no environment of ours; the C library does: what is freed is overwritten, also small pieces, so that
+# no ciphertext stays in memory that is free (mallopt(3), M_PERTURB; GNU libc manual, "Memory Allocation Tunables").
+_ENVIRONMENT = {
+    "LC_ALL": "C",
+    "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
+    "PYTHONPATH": str(SOURCE_ROOT),
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 
 
 class Valkey:
@@ -51,7 +59,7 @@ class Valkey:
         write_private(self._folder / "users.acl", rules.encode())
         self.socket = self.socket or str(_socket_path(self._folder))
 
-    def spawn(self) -> subprocess.Popen[bytes]:
+    def spawn(self) -> Child:
         """Starts the server; ``answers`` says when it is there."""
         with contextlib.suppress(FileNotFoundError):
             Path(self.socket).unlink()
@@ -65,8 +73,16 @@ class Valkey:
             "daemonize": "no",
         }
         argv = [str(_binary()), *(word for name, value in settings.items() for word in (f"--{name}", value))]
-        # Locale and nothing else: the server reads no environment of ours.
-        return spawn([*argv, *acl.arguments(valkey=True)], env={"LC_ALL": "C"}, cwd=self._folder, log=self._log)
+        return spawn(
+            [*self._locked(), *argv, *acl.arguments(valkey=True)], env=_ENVIRONMENT, cwd=self._folder, log=self._log
+        )
+
+    def _locked(self) -> list[str]:
+        """Under Landlock, which lets it make its socket and write to nothing: not even an administrator can make it
+        persist."""
+        run = [sys.executable, "-P", "-s", "-S", "-m", "mesh.lockdown.run", "--read", str(self._folder)]
+        permissive = ["--permissive"] if os.environ.get("MAYFLY_LOCKDOWN") == "permissive" else []
+        return [*run, *permissive, "--socket", str(Path(self.socket).parent), "--"]
 
     def answers(self) -> bool:
         """Whether purge's user can log in and is answered."""

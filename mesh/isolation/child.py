@@ -9,10 +9,11 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from mesh.isolation import seccomp, wire
-from mesh.isolation.kernel import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
+from mesh.isolation import filters, wire
 from mesh.isolation.outcome import Refused
 from mesh.isolation.wire import Buffer
+from mesh.kernel import seccomp
+from mesh.kernel.calls import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, lock_pages, prctl
 
 Function = Callable[[Sequence[memoryview]], Sequence[Buffer]]
 """Parts in, parts of the answer out. Raises Refused; MemoryError is told; anything else is a crash."""
@@ -21,8 +22,10 @@ EXIT_BROKEN, EXIT_UNLOCKED, EXIT_MEMORY = 70, 71, 72
 _HIGHEST_FD = 1 << 20
 
 
-def work(fd: int, function: Function, *, template: int, cpu_seconds: int, memory_bytes: int, strict: bool) -> NoReturn:
-    """``memory_bytes``: the whole address space, the template's part of it included."""
+def work(
+    fd: int, function: Function, *, template: int, cpu_seconds: int, memory_bytes: int, strict: bool, locked: bool
+) -> NoReturn:
+    """memory_bytes: the whole address space, the template's part of it included. locked: keep its pages from swap."""
     try:
         os.closerange(0, fd)
         os.closerange(fd + 1, _HIGHEST_FD)
@@ -31,9 +34,11 @@ def work(fd: int, function: Function, *, template: int, cpu_seconds: int, memory
         prctl(PR_SET_DUMPABLE, 0)
         if os.getppid() != template:
             os._exit(EXIT_UNLOCKED)
+        if locked:
+            lock_pages()
         _limit(cpu_seconds, memory_bytes)
         if strict or seccomp.available():
-            seccomp.install(seccomp.for_computing(os.getpid()))
+            seccomp.install(filters.for_computing(os.getpid()))
     except BaseException:
         os._exit(EXIT_UNLOCKED)
     try:

@@ -1,4 +1,4 @@
-"""The template: a process of its own, exec'd by ``workers``, that imports a module once and forks a child for each job.
+"""The template: a process of its own, exec'd by the nursery, that imports a module once and forks a child for each job.
 
 ``python -m mesh.isolation.template MODULE CONTROL_FD MEMORY_BYTES strict|permissive``. It never sees a job's bytes: it
 hands the socket on by which they come, and closes it. MODULE offers ``run`` (child.Function); what it needs is imported
@@ -17,9 +17,11 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from mesh.isolation import child, control, landlock, seccomp
-from mesh.isolation.kernel import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
+from mesh.isolation import child, control, filters
+from mesh.kernel import landlock, seccomp, swap
+from mesh.kernel.calls import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
 
 
 def main(module: str, fd: int, memory_bytes: int, *, strict: bool) -> None:
@@ -32,12 +34,14 @@ def main(module: str, fd: int, memory_bytes: int, *, strict: bool) -> None:
     gc.collect()
     gc.freeze()  # children then share these pages for good
     memory = memory_bytes + _address_space()
+    # Locks aren't inherited: each child has to lock its own pages, if there is a need to.
+    locked = not (swap.is_off() or swap.is_barred()) and swap.lock()
     controls = _lock()
     if strict and not all(controls.values()):
         line.send(control.refusal(controls))
         return
     line.send(control.ready(controls))
-    Forking(line, function, memory, strict).serve()
+    Forking(line, function, memory, strict, locked).serve()
 
 
 def _address_space() -> int:
@@ -53,9 +57,10 @@ def _lock() -> dict[str, bool]:
     prctl(PR_SET_DUMPABLE, 0)
     with contextlib.suppress(OSError):
         landlock.forbid_everything()
-    held = landlock.in_force()  # asked before the filter, which would refuse too, and for another reason
+    # Asked before the filter, which would refuse too, and for another reason; of a folder that a service may list.
+    held = landlock.in_force(str(Path(os.__file__).parent))
     if seccomp.available():
-        seccomp.install(seccomp.for_template())
+        seccomp.install(filters.for_template())
     return {control.LANDLOCK: held, control.SECCOMP: seccomp.in_force()}
 
 
@@ -67,6 +72,7 @@ class Forking:
     function: child.Function
     memory: int
     strict: bool
+    locked: bool
     _jobs: dict[int, int] = field(default_factory=dict)  # by the child's pidfd
     _poll: select.poll = field(default_factory=select.poll)
 
@@ -105,6 +111,7 @@ class Forking:
                     cpu_seconds=cpu_seconds,
                     memory_bytes=self.memory,
                     strict=self.strict,
+                    locked=self.locked,
                 )
             pidfd = os.pidfd_open(pid)
         except OSError:

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import select
+import signal
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
-import mesh
 from mesh.isolation import control
+from mesh.isolation.nursery import Nursery, NurseryGone
 from mesh.tasks import finish
 
-_ROOT = Path(mesh.__file__).resolve().parents[1]
 _START_SECONDS = 60.0
-# Nothing of our own environment: no address, no path to a key. One arena and no threads, so that forks stay small.
-_ENVIRONMENT = {
-    "PYTHONPATH": str(_ROOT),
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "LANG": "C.UTF-8",
-    "MALLOC_ARENA_MAX": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-}
 
 
 class TemplateGone(Exception):
@@ -30,12 +21,13 @@ class TemplateGone(Exception):
 
 
 class TemplateProcess:
-    """All methods are called on one event loop, whose thread also spawns it (PR_SET_PDEATHSIG is per thread)."""
+    """All methods are called on one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, nursery: Nursery) -> None:
+        self._nursery = nursery
+        self._pid, self._pidfd = 0, -1
         self.controls: dict[str, bool] = {}
         self._line: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._ends: dict[int, asyncio.Future[int]] = {}
         self._jobs = 0
@@ -47,25 +39,20 @@ class TemplateProcess:
     @property
     def pid(self) -> int:
         """0 before the start."""
-        return self._process.pid if self._process is not None else 0
+        return self._pid
 
     async def start(self, module: str, *, memory_bytes: int, strict: bool) -> bool:
         """Returns when it serves (True) or refuses to for want of a control. Raises TemplateGone if it died."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         self._line = ours
-        command = [sys.executable, "-P", "-s", "-m", "mesh.isolation.template", module, str(theirs.fileno())]
-        command += [str(memory_bytes), "strict" if strict else "permissive"]
         try:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - vfork and exec: a millisecond, once
-                command,
-                pass_fds=(theirs.fileno(),),
-                env=_ENVIRONMENT,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # a decoder's complaints may quote its input
+            self._pid, self._pidfd = self._nursery.template(
+                theirs.fileno(), module, memory_bytes=memory_bytes, strict=strict
             )
+        except NurseryGone:
+            await self.stop()
+            raise TemplateGone from None
         finally:
             theirs.close()
         try:
@@ -83,9 +70,11 @@ class TemplateProcess:
 
     async def stop(self) -> None:
         """Ends it and, through it, its children; returns when it is no more."""
-        if self._process is not None:
-            self._process.kill()
-            await asyncio.to_thread(self._process.wait)
+        self.kill_at_once()
+        if self._pidfd >= 0:
+            await asyncio.to_thread(_await_end, self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
         if self._listening is not None:
             await finish(self._listening)
         if self._line is not None:
@@ -94,8 +83,9 @@ class TemplateProcess:
 
     def kill_at_once(self) -> None:
         """SIGKILL, for a template that doesn't answer; the kernel kills its children with it."""
-        if self._process is not None:
-            self._process.kill()
+        if self._pidfd >= 0:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def fork(self, fd: int, cpu_seconds: int) -> tuple[int, asyncio.Future[int]]:
         """A child for ``fd``; its number, and its exit status to come. Raises TemplateGone, also from the future."""
@@ -135,6 +125,13 @@ class TemplateProcess:
             _, ended = self._ends.popitem()
             if not ended.done():
                 _gone(ended)
+
+
+def _await_end(pidfd: int) -> None:
+    """Blocks until the process is gone, memory and all (pidfd_open(2))."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.poll()
 
 
 def _gone(ended: asyncio.Future[int]) -> None:

@@ -13,10 +13,11 @@ from mesh.errors import ConfigError, MeshError, Unavailable
 from mesh.isolation import child, wire
 from mesh.isolation.conversation import Garbled, NoAnswer, converse, until_gone
 from mesh.isolation.metrics import IsolationMetrics
+from mesh.isolation.nursery import Nursery
 from mesh.isolation.outcome import CODE, Outcome
-from mesh.isolation.policy import Isolation, accept
 from mesh.isolation.template_process import TemplateGone, TemplateProcess
 from mesh.isolation.wire import Buffer
+from mesh.lockdown.policy import Strictness, accept
 from mesh.log import get_logger
 from mesh.tasks import outlast
 
@@ -45,6 +46,7 @@ class Workers:
     answer_bytes:  the largest answer.
     errors:        must know ``crashed``; outcomes that it doesn't know count as that. A refusal with a code that it
                    doesn't know is ``garbled``.
+    nursery:       the service's; one of its own, made at the start, where there is none and exec isn't refused.
     """
 
     def __init__(
@@ -56,17 +58,20 @@ class Workers:
         answer_bytes: int,
         errors: Errors,
         metrics: IsolationMetrics,
-        isolation: Isolation = "strict",
+        strictness: Strictness = "strict",
+        nursery: Nursery | None = None,
     ) -> None:
         self._module = module
         self._memory = memory_bytes
         self._most = answer_bytes
         self._errors = errors
         self._metrics = metrics
-        self._isolation = isolation
+        self._strictness: Strictness = strictness
+        self._own_nursery = nursery is None
+        self._nursery = nursery or Nursery()
         self._free = asyncio.Semaphore(children)
         self._starting = asyncio.Lock()
-        self._template = TemplateProcess()
+        self._template = TemplateProcess(self._nursery)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = False
 
@@ -86,6 +91,8 @@ class Workers:
     async def start(self) -> None:
         """Raises ConfigError: a control is missing, or the module doesn't load."""
         self._loop = asyncio.get_running_loop()
+        if self._own_nursery:
+            self._nursery.start()
         try:
             await self._living_template()
         except TemplateGone:
@@ -94,6 +101,8 @@ class Workers:
     async def stop(self) -> None:
         self._stopped = True
         await self._template.stop()
+        if self._own_nursery:
+            await asyncio.to_thread(self._nursery.stop)
 
     async def run(self, payload: Sequence[Buffer], *, seconds: float) -> bytearray:
         """The function's answer, its parts joined. ``seconds``: of clock and, rounded up, of CPU, once a child is free.
@@ -192,12 +201,12 @@ class Workers:
             await self._template.stop()
             if self._template.pid:
                 _log.error("isolation_template_died")
-            self._template = TemplateProcess()
-            strict = self._isolation == "strict"
+            self._template = TemplateProcess(self._nursery)
+            strict = self._strictness == "strict"
             serves = await self._template.start(self._module, memory_bytes=self._memory, strict=strict)
             if not serves:
                 await self._template.stop()
-            accept(self._isolation, self._template.controls)
+            accept(self._template.controls, self._strictness)
             self._metrics.templates.inc()
             return self._template
 

@@ -31,6 +31,7 @@ class Witness:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("a witness's URL is http://host/path or https://host/path")
         self.verifier = verifier
+        self.url = url
         self._host, self._port, self._path = parts.hostname, parts.port, parts.path.rstrip("/") + "/add-checkpoint"
         self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
         self._seconds = seconds

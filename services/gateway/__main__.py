@@ -1,4 +1,4 @@
 from mesh.app import main
-from services.gateway.wiring import build
+from services.gateway.config import GatewaySettings
 
-main("gateway", build)
+main("gateway", "services.gateway.wiring", GatewaySettings)

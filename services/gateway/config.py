@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from mesh.config import Address, Addresses, ExistingFile, MeshSettings
+from mesh.lockdown.needs import Needs
 
 MIB = 1 << 20
 
@@ -46,3 +47,7 @@ class GatewaySettings(MeshSettings):
     """How long a client that has the whole picture may take to confirm it before the picture is parked."""
     gateway_start_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     """How long a client may take to say what it wants."""
+
+    def needs(self) -> Needs:
+        needs = super().needs().reading(self.gateway_public_cert, self.gateway_public_key, self.gateway_token_key)
+        return needs.connecting([*self.registry_target, self.gateway_ingest_target, self.gateway_render_target])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mesh.app import App
 from mesh.assembly import Assembly, ClosingChannel
-from mesh.config import load
 from mesh.forgetting.rinse import Rinsing
+from mesh.lockdown.locking import Lockdown
 from mesh.tasks import Tasks
 from services.gateway.admission import Admission
 from services.gateway.authentication import Authenticator
@@ -19,10 +19,9 @@ from services.gateway.scenes import Scenes
 from services.gateway.servicer import SERVICE, PhotoServicer
 
 
-def build() -> App:
-    """The gateway, ready to run. ConfigError if its environment is wrong."""
-    settings = load(GatewaySettings, "gateway")
-    parts = Assembly("gateway", settings)
+def build(settings: GatewaySettings, lockdown: Lockdown) -> App:
+    """The gateway, ready to run. ConfigError if what its settings name is wrong."""
+    parts = Assembly("gateway", settings, lockdown)
     book, stream, purge = parts.custody(settings.registry_target)
     ingest = ClosingChannel(parts.channel("ingest", settings.gateway_ingest_target))
     render = ClosingChannel(parts.channel("render", settings.gateway_render_target))

@@ -1,4 +1,4 @@
 from mesh.app import main
-from services.ingest.wiring import build
+from services.ingest.config import IngestSettings
 
-main("ingest", build)
+main("ingest", "services.ingest.wiring", IngestSettings)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from mesh.config import Addresses, MeshSettings
-from mesh.isolation.policy import Isolation
+from mesh.lockdown.needs import Needs
 from services.ingest.isolated.convert import MEMORY_BYTES
 from services.ingest.limits import MIB, Limits
 
@@ -26,8 +27,6 @@ class IngestSettings(MeshSettings):
     ingest_max_dimension: Annotated[int, Field(ge=1)] = _DEFAULT.max_dimension
     """The longer side, pixels."""
 
-    isolation: Isolation = "strict"
-    """``permissive``: serve although the kernel can't hold the decoders (development on other systems)."""
     ingest_workers: Annotated[int, Field(ge=1, le=64)] = 2
     """Photos that are decoded at the same time (HEIC, AVIF, TIFF, BMP, and checks)."""
     ingest_worker_bytes: Annotated[int, Field(ge=64 * MIB, le=16_384 * MIB)] = MEMORY_BYTES
@@ -41,3 +40,6 @@ class IngestSettings(MeshSettings):
             max_pixels=self.ingest_max_pixels,
             max_dimension=self.ingest_max_dimension,
         )
+
+    def needs(self) -> Needs:
+        return replace(super().needs().connecting(self.registry_target), decoders=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.attestation import Attester
-from mesh.config import load
 from mesh.forgetting import rinse
 from mesh.isolation.metrics import IsolationMetrics
+from mesh.lockdown.locking import Lockdown
 from services.ingest.config import IngestSettings
 from services.ingest.isolated.convert import Converter
 from services.ingest.metrics import IngestMetrics
@@ -17,17 +17,17 @@ _GATEWAY = frozenset({"gateway"})
 ALLOWED = {f"/{SERVICE}/Scrub": _GATEWAY, rinse.METHOD: _GATEWAY}
 
 
-def build() -> App:
-    """Ingest, ready to run. ConfigError if its environment is wrong."""
-    settings = load(IngestSettings, "ingest")
-    parts = Assembly("ingest", settings)
-    parts.isolate(settings.isolation)
+def build(settings: IngestSettings, lockdown: Lockdown) -> App:
+    """Ingest, ready to run. ConfigError if what its settings name is wrong."""
+    parts = Assembly("ingest", settings, lockdown)
+    parts.isolate()
     converter = Converter(
         settings.limits(),
         metrics=IsolationMetrics(parts.metrics.registry, "ingest"),
         children=settings.ingest_workers,
         memory_bytes=settings.ingest_worker_bytes,
-        isolation=settings.isolation,
+        strictness=lockdown.strictness,
+        nursery=lockdown.nursery,
     )
     parts.health.checks["decoders"] = lambda: converter.ready
     book, stream, channel = parts.custody(settings.registry_target)

@@ -1,4 +1,4 @@
 from mesh.app import main
-from services.purge.wiring import build
+from services.purge.config import PurgeSettings
 
-main("purge", build)
+main("purge", "services.purge.wiring", PurgeSettings)

@@ -5,16 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
 
 from mesh.config import ExistingFile, MeshSettings
 from mesh.errors import ConfigError
+from mesh.lockdown.needs import Needs
 from services.purge.address import RedisAddress
 from services.purge.grants import Terms
+from services.purge.needs import beyond
 from services.purge.shards import Shard
 from services.purge.shards import load as load_shards
 
 MIB = 1 << 20
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _split(value: object) -> object:
+    return tuple(part for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 class PurgeSettings(MeshSettings):
@@ -36,6 +44,10 @@ class PurgeSettings(MeshSettings):
     """For ``redis+sentinel``: the sentinels' own user, if they have one."""
     redis_sentinel_password_file: ExistingFile | None = None
     """For ``redis+sentinel``: what the sentinels themselves ask for, in a file of one line."""
+
+    redis_ports: Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_split)] = ()
+    """For ``redis+sentinel`` and ``redis+cluster``: ports of servers that they may name, comma-separated, besides 6379
+    and those in the URL. The lockdown lets purge connect to no others."""
 
     purge_log_dir: Path
     """The receipt log; of this replica alone."""
@@ -63,6 +75,9 @@ class PurgeSettings(MeshSettings):
     """Leases of one owner in one day, UTC."""
     purge_parked_limit: Annotated[int, Field(ge=1, le=512 * MIB)] = 16 * MIB
     """Bytes of one parked picture's ciphertext."""
+
+    def needs(self) -> Needs:
+        return beyond(super().needs(), self)
 
     def redis(self) -> RedisAddress:
         """ConfigError if the URL is none, or a password's file can't be read."""

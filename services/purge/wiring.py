@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mesh.app import App
 from mesh.assembly import Assembly
-from mesh.config import load
+from mesh.lockdown.locking import Lockdown
 from services.purge import operator_servicer
 from services.purge.config import PurgeSettings
 from services.purge.core import Core, Farewell
@@ -26,10 +26,9 @@ ALLOWED = {
 }
 
 
-def build() -> App:
+def build(settings: PurgeSettings, lockdown: Lockdown) -> App:
     """Purge, ready to run. ConfigError if its environment, its keys or its log are wrong."""
-    settings = load(PurgeSettings, "purge")
-    parts = Assembly("purge", settings)
+    parts = Assembly("purge", settings, lockdown)
     origin = settings.purge_log_origin
     witnesses = read_witnesses(settings.purge_witnesses)
     keys = KeyRing(

@@ -1,4 +1,4 @@
 from mesh.app import main
-from services.render.wiring import build
+from services.render.config import RenderSettings
 
-main("render", build)
+main("render", "services.render.wiring", RenderSettings)

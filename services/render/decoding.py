@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from mesh.errors import Invalid, MeshError
 from mesh.isolation.metrics import IsolationMetrics
+from mesh.isolation.nursery import Nursery
 from mesh.isolation.outcome import Outcome, Refused
-from mesh.isolation.policy import Isolation
 from mesh.isolation.workers import Workers
+from mesh.lockdown.policy import Strictness
 from services.render import decoder
 
 SECONDS = 20.0  # of one decode; 80 million pixels take about 3
@@ -57,7 +58,9 @@ ERRORS: Mapping[str, Callable[[], MeshError]] = {
 }
 
 
-def workers(*, slots: int, metrics: IsolationMetrics, isolation: Isolation) -> Workers:
+def workers(
+    *, slots: int, metrics: IsolationMetrics, strictness: Strictness = "strict", nursery: Nursery | None = None
+) -> Workers:
     """As many children as there are engine slots: each slot decodes one photo at a time."""
     return Workers(
         "services.render.decoder",
@@ -66,7 +69,8 @@ def workers(*, slots: int, metrics: IsolationMetrics, isolation: Isolation) -> W
         answer_bytes=_ANSWER_BYTES,
         errors=ERRORS,
         metrics=metrics,
-        isolation=isolation,
+        strictness=strictness,
+        nursery=nursery,
     )
 
 

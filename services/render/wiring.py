@@ -5,10 +5,10 @@ from __future__ import annotations
 from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.attestation import AttestationVerifier
-from mesh.config import load
 from mesh.forgetting import rinse
 from mesh.isolation.metrics import IsolationMetrics
 from mesh.isolation.workers import Workers
+from mesh.lockdown.locking import Lockdown
 from services.render import decoding
 from services.render.catalogue import Catalogue
 from services.render.config import RenderSettings
@@ -23,17 +23,17 @@ _GATEWAY = frozenset({"gateway"})
 ALLOWED = {f"/{SERVICE}/Render": _GATEWAY, f"/{SERVICE}/ListScenes": _GATEWAY, rinse.METHOD: _GATEWAY}
 
 
-def build() -> App:
+def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     """Render, ready to run. ConfigError if its environment, a scene or a model is wrong."""
-    settings = load(RenderSettings, "render")
-    parts = Assembly("render", settings)
+    parts = Assembly("render", settings, lockdown)
     catalogue = Catalogue.load()
     isolated = decoding.workers(
         slots=settings.render_slots,
         metrics=IsolationMetrics(parts.metrics.registry, "render"),
-        isolation=settings.isolation,
+        strictness=lockdown.strictness,
+        nursery=lockdown.nursery,
     )
-    parts.isolate(settings.isolation)
+    parts.isolate()
     engine = _engine(settings, catalogue, isolated)
     book, stream, channel = parts.custody(settings.registry_target, processors=[f"{engine.name}-embedded"])
     slots = Slots(

@@ -25,7 +25,7 @@ def primary_killed() -> Iterator[Trouble]:
         async def fault(_: Crowd) -> None:
             redis.primary().kill()
 
-        yield Trouble(at(redis.url), redis.servers, fault, takes_over=True)
+        yield Trouble(at(redis.url, *redis.servers), redis.servers, fault, takes_over=True)
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def primary_cut_off() -> Iterator[Trouble]:
             await asyncio.sleep(TTL)
             proxy.heal()
 
-        yield Trouble(at(redis.url), redis.servers, fault, takes_over=True)
+        yield Trouble(at(redis.url, *redis.servers), redis.servers, fault, takes_over=True)
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def primary_asleep() -> Iterator[Trouble]:
         async def fault(_: Crowd) -> None:
             await _sleeps(redis.primary())
 
-        yield Trouble(at(redis.url), redis.servers, fault, takes_over=True)
+        yield Trouble(at(redis.url, *redis.servers), redis.servers, fault, takes_over=True)
 
 
 @contextmanager
@@ -61,7 +61,9 @@ def shard_killed() -> Iterator[Trouble]:
         async def fault(_: Crowd) -> None:
             redis.servers[_VICTIM].kill()
 
-        yield Trouble(at(redis.url), [*redis.servers, *redis.replicas], fault, takes_over=True)
+        yield Trouble(
+            at(redis.url, *redis.servers, *redis.replicas), [*redis.servers, *redis.replicas], fault, takes_over=True
+        )
 
 
 @contextmanager
@@ -72,7 +74,9 @@ def shard_asleep() -> Iterator[Trouble]:
         async def fault(_: Crowd) -> None:
             await _sleeps(redis.servers[_VICTIM])
 
-        yield Trouble(at(redis.url), [*redis.servers, *redis.replicas], fault, takes_over=True)
+        yield Trouble(
+            at(redis.url, *redis.servers, *redis.replicas), [*redis.servers, *redis.replicas], fault, takes_over=True
+        )
 
 
 @contextmanager
@@ -83,7 +87,7 @@ def shard_flushed() -> Iterator[Trouble]:
         async def fault(_: Crowd) -> None:
             redis.servers[_VICTIM].flush()
 
-        yield Trouble(at(redis.url), [*redis.servers, *redis.replicas], fault)
+        yield Trouble(at(redis.url, *redis.servers, *redis.replicas), [*redis.servers, *redis.replicas], fault)
 
 
 async def _sleeps(server: RedisServer) -> None:

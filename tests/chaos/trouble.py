@@ -47,8 +47,10 @@ def users() -> Users:
     return Users(acl, "purge", _PASSWORD, "admin", _ADMIN)
 
 
-def at(url: str) -> Mapping[str, str]:
-    return {"MAYFLY_REDIS_URL": url}
+def at(url: str, *servers: RedisServer) -> Mapping[str, str]:
+    """servers: those that purge learns of from Sentinel or the cluster, by the ports that they announce."""
+    ports = ",".join(str(server.announced) for server in servers)
+    return {"MAYFLY_REDIS_URL": url, "MAYFLY_REDIS_PORTS": ports}
 
 
 def single_url(server: RedisServer, scheme: str = "redis") -> str:

@@ -83,7 +83,12 @@ class Purge:
 
     async def start(self) -> Purge:
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.purge", env=self.environment, stderr=asyncio.subprocess.PIPE
+            sys.executable,
+            "-m",
+            "services.purge",
+            env=self.environment,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
         )
         self.said, self.address = [], ""
         self._reading = asyncio.create_task(self._read(self.process))
@@ -362,7 +367,12 @@ async def test_sigterm_with_a_holder_attending_is_quick(purge: Purge) -> None:
 async def test_a_wrong_environment_is_said_in_one_line(pki: Pki, tmp_path: Path) -> None:
     broken = Purge(pki, "http://localhost", tmp_path)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.purge", env=broken.environment, stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "services.purge",
+        env=broken.environment,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
     _, stderr = await process.communicate()
     assert process.returncode == 78

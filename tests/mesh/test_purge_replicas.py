@@ -186,7 +186,12 @@ async def test_a_wrong_shards_file_is_said_in_one_line(pki: Pki, tmp_path: Path,
     (tmp_path / "shards.json").write_text(text)
     wrong = Purge(pki, "redis://localhost", tmp_path, MAYFLY_PURGE_SHARDS_FILE=str(tmp_path / "shards.json"))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.purge", env=wrong.environment, stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "services.purge",
+        env=wrong.environment,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
     _, stderr = await process.communicate()
     assert (process.returncode, stderr.decode()) == (78, f"purge: MAYFLY_PURGE_SHARDS_FILE: {sentence}\n")

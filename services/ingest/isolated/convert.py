@@ -11,9 +11,10 @@ from prometheus_client import CollectorRegistry
 
 from mesh.errors import Invalid, MeshError
 from mesh.isolation.metrics import IsolationMetrics
+from mesh.isolation.nursery import Nursery
 from mesh.isolation.outcome import Outcome
-from mesh.isolation.policy import Isolation
 from mesh.isolation.workers import Workers
+from mesh.lockdown.policy import Strictness
 from services.ingest import refusals
 from services.ingest.isolated import codes
 from services.ingest.isolated.notes import Notes
@@ -37,7 +38,8 @@ class Converter:
         metrics: IsolationMetrics,
         children: int = 2,
         memory_bytes: int = MEMORY_BYTES,
-        isolation: Isolation = "strict",
+        strictness: Strictness = "strict",
+        nursery: Nursery | None = None,
     ) -> None:
         self._max_pixels = min(limits.max_pixels, _pixels_in(memory_bytes - _COPIES * limits.max_bytes))
         self._max_dimension = limits.max_dimension
@@ -49,7 +51,8 @@ class Converter:
             answer_bytes=limits.max_bytes + _MOST_NOTES,
             errors=_errors(self._max_pixels, limits),
             metrics=metrics,
-            isolation=isolation,
+            strictness=strictness,
+            nursery=nursery,
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from clients.local.state import StateFolder
 from clients.local.valkey import Valkey
@@ -79,3 +80,65 @@ def test_a_long_path_gets_a_short_socket(far_away: Valkey) -> None:
     assert len(far_away.socket.encode()) < 108 and folder.stat().st_mode & 0o777 == 0o700
     far_away.clean()
     assert not folder.exists()
+
+
+@pytest.fixture
+def administrator(tmp_path: Path) -> Iterator[Redis]:
+    """Somebody who may do everything, on a server that was started as always."""
+    state = StateFolder(tmp_path / "state")
+    state.create()
+    valkey = Valkey(state)
+    valkey.prepare()
+    with (state.valkey / "users.acl").open("a") as acl:
+        acl.write("user admin on nopass ~* &* +@all\n")
+    child = valkey.spawn()
+    try:
+        _await_answer(valkey, child)
+        with Redis(unix_socket_path=valkey.socket, username="admin", password="any", protocol=2) as redis:
+            redis.set("parked", "ciphertext" * 1000)
+            yield redis
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [("SAVE",)],
+        [("BGSAVE",)],
+        [("CONFIG", "SET", "appendonly", "yes")],
+        [("CONFIG", "SET", "dir", "/tmp"), ("SAVE",)],
+        [("ACL", "SAVE")],
+        [("CONFIG", "REWRITE")],
+    ],
+)
+def test_not_even_an_administrator_makes_it_write(
+    administrator: Redis, tmp_path: Path, commands: list[tuple[str, ...]]
+) -> None:
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    with contextlib.suppress(ResponseError):
+        for command in commands:
+            administrator.execute_command(*command)
+        if commands == [("BGSAVE",)]:
+            while administrator.info("persistence")["rdb_bgsave_in_progress"]:
+                pass
+            assert administrator.info("persistence")["rdb_last_bgsave_status"] == "err"
+            raise ResponseError
+        raise AssertionError(f"{commands} succeeded")
+    assert administrator.ping()
+    written = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    assert not written and not list(Path("/tmp").glob("*.rdb"))
+
+
+def test_the_kernel_holds_the_server(valkey: Valkey, tmp_path: Path) -> None:
+    """What was asked for when it was exec'd, seen in the process itself."""
+    with Redis.from_url(valkey.url_with_credentials, protocol=2) as redis:
+        pid = redis.info("server")["process_id"]
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    for name in ("Max file size", "Max core file size"):
+        (line,) = (line for line in limits.splitlines() if line.startswith(name))
+        assert line.split()[-3:-1] == ["0", "0"]
+    assert "NoNewPrivs:\t1" in Path(f"/proc/{pid}/status").read_text()
+    files = [path.readlink() for path in Path(f"/proc/{pid}/fd").iterdir()]
+    assert not [path for path in files if path.is_file()]

@@ -9,10 +9,8 @@ from tests.unit.serving import CANARY
 
 PROGRAM = """
 import asyncio, os, signal, sys
-from mesh import log
 from mesh.app import App, main
-
-log.configure("ingest", "ingest-0")
+from mesh.config import MeshSettings
 
 class Part:
     def __init__(self, name, start=None, stop=None):
@@ -30,17 +28,23 @@ def misconfigured():
     from mesh.errors import ConfigError
     raise ConfigError("MAYFLY_X: is wrong")
 
-def build():
+def build(settings, lockdown):
+    assert all(lockdown.controls.values()), lockdown
     app = App(lambda: {"address": "127.0.0.1:1"})
     app.add(%s)
     return app
 
-main("ingest", build)
+main("ingest", "__main__", MeshSettings)
 """
+SETTINGS = {
+    "MAYFLY_LISTEN": "127.0.0.1:0",
+    "MAYFLY_OPS_LISTEN": "127.0.0.1:0",
+    **dict.fromkeys(("MAYFLY_TLS_CERT", "MAYFLY_TLS_KEY", "MAYFLY_TLS_CA"), __file__),
+}
 
 
 def life(parts: str) -> tuple[int, list[str], list[dict[str, object]], str]:
-    done = run(PROGRAM % (CANARY, parts))
+    done = run(PROGRAM % (CANARY, parts), **SETTINGS)
     logged = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     return done.returncode, done.stdout.splitlines(), logged, done.stderr
 

@@ -17,19 +17,15 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mesh.isolation.kernel import syscall
 from mesh.isolation.outcome import Refused
-from mesh.isolation.syscalls import _TABLES, machine
+from mesh.kernel.calls import syscall
+from mesh.kernel.numbers import number
 
 MIB = 1 << 20
 DATA = b"stolen" * 100
 PARENT = os.getppid()  # of the template: the service
 TEMPLATE = os.getpid()
 _KEPT: list[bytes] = []
-
-
-def number(name: str) -> int:
-    return _TABLES[machine()][name]
 
 
 def write_to(folder: str) -> Callable[[], object]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mesh.errors import ConfigError, Invalid, Unavailable
-from mesh.isolation import policy, template_process
+from mesh.isolation import nursery, policy
 from mesh.testing.wait import eventually
 from tests.unit.mesh.isolation.conftest import MIB, Pool, new_pool
 
@@ -135,7 +135,7 @@ async def test_a_dead_template_is_replaced(pool: Pool) -> None:
 async def test_the_template_ends_with_its_parent(pool: Pool) -> None:
     pid = pool.workers.template_pid
     await pool.workers.stop()
-    assert not Path(f"/proc/{pid}").exists()
+    assert memory_is_gone(pid)
     with pytest.raises(Unavailable):
         await pool.ask("echo")
 
@@ -143,7 +143,7 @@ async def test_the_template_ends_with_its_parent(pool: Pool) -> None:
 async def test_the_template_inherits_nothing(pool: Pool) -> None:
     pid = pool.workers.template_pid
     names = {line.partition(b"=")[0] for line in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if line}
-    assert names == {name.encode() for name in template_process._ENVIRONMENT}
+    assert names == {name.encode() for name in nursery.ENVIRONMENT}
     open_files = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
     assert {name.partition(":")[0] for name in open_files} == {"/dev/null", "socket"}
     assert sum(name.startswith("socket") for name in open_files) == 1
@@ -164,12 +164,3 @@ async def test_a_module_that_does_not_load_is_a_config_error() -> None:
     pool = new_pool("mesh.no_such_module")
     with pytest.raises(ConfigError, match="no_such_module"):
         await pool.workers.start()
-
-
-def test_strict_refuses_and_permissive_shouts(capsys: pytest.CaptureFixture[str]) -> None:
-    missing = {"decoders_landlock": False, "decoders_seccomp": True}
-    with pytest.raises(ConfigError, match="decoders_landlock missing"):
-        policy.accept("strict", missing)
-    policy.accept("permissive", missing)
-    assert "decoders_not_isolated" in capsys.readouterr().out
-    policy.accept("strict", dict.fromkeys(missing, True))

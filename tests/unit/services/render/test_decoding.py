@@ -19,7 +19,7 @@ from tests.scene_subjects import child, display_p3, saved
 
 @pytest.fixture
 async def isolated() -> AsyncIterator[Decode]:
-    workers = decoding.workers(slots=2, metrics=IsolationMetrics(CollectorRegistry(), "render"), isolation="strict")
+    workers = decoding.workers(slots=2, metrics=IsolationMetrics(CollectorRegistry(), "render"))
     await workers.start()
     yield IsolatedDecode(workers)
     await workers.stop()

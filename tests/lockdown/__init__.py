@@ -1,0 +1,1 @@
+"""Breaking out of a locked service, from inside."""

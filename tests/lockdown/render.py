@@ -1,0 +1,3 @@
+from tests.lockdown.variant import run
+
+run("render")
