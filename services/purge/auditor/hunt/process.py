@@ -1,0 +1,135 @@
+"""What is in the memory of a process: /proc/PID/maps, pagemap and mem (proc(5), pagemap in the kernel's admin guide).
+
+Reading another's memory takes CAP_SYS_PTRACE once it is not dumpable; with it also what PROT_NONE hides can be read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from services.purge.auditor.hunt.words import WINDOW, Bytes
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+CHUNK = 4 << 20  # bytes read at once: enough to make system calls cheap, little enough to stay near the cache
+_ENTRY = 8  # bytes of pagemap for each page
+_PRESENT_OR_SWAPPED = np.uint64(0b11 << 62)
+_KERNELS_OWN = ("[vvar", "[vdso", "[vsyscall", "[uprobes")
+_GONE = (errno.ESRCH, errno.ENOENT)
+_UNMAPPED = (errno.EIO, errno.EFAULT, errno.ENOMEM)  # since the map was read; or a device's memory
+
+
+class ProcessGone(Exception):
+    """The process ended; nothing of it is left to be searched."""
+
+
+class NotPermitted(Exception):
+    """The kernel doesn't let this process read the other's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A mapping that the process has of its own or shares. Addresses in bytes; kind: "heap", "stack", "anonymous", or
+    the last part of the file's name."""
+
+    begin: int
+    end: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes of one region from ``address`` on; valid until the next chunk is asked for."""
+
+    region: Region
+    address: int
+    data: Bytes
+
+
+def regions(pid: int) -> list[Region]:
+    """All that is writable, and all anonymous memory whatever its rights are now. Raises ProcessGone, NotPermitted."""
+    with _explained(pid):
+        lines = Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines()
+    return [region for region in map(_parse, lines) if region is not None]
+
+
+def _parse(line: str) -> Region | None:
+    fields = line.split(maxsplit=5)
+    addresses, rights, inode, name = fields[0], fields[1], fields[4], fields[5] if len(fields) > 5 else ""
+    own = "w" in rights or inode == "0"
+    if not own or name.startswith(_KERNELS_OWN):
+        return None
+    begin, end = (int(number, 16) for number in addresses.split("-"))
+    return Region(begin, end, _kind(name))
+
+
+def _kind(name: str) -> str:
+    if not name or name.startswith("[anon"):
+        return "anonymous"
+    if name.startswith("["):
+        return name.strip("[]").split(":")[0]
+    return Path(name.removesuffix(" (deleted)").split(":")[-1]).name or "anonymous"
+
+
+def chunks(pid: int) -> Iterator[Chunk]:
+    """The pages of all regions that were ever touched. Chunks of a stretch overlap by a window, so that none is cut.
+
+    What is unmapped meanwhile is passed over. Raises ProcessGone, NotPermitted.
+    """
+    buffer = np.empty(CHUNK, dtype=np.uint8)
+    with _explained(pid), _opened(pid, "mem") as memory, _opened(pid, "pagemap") as pagemap:
+        for region in regions(pid):
+            for begin, end in _touched(pagemap, region):
+                for address, size in _read(memory, begin, end, buffer):
+                    yield Chunk(region, address, buffer[:size])
+
+
+@contextmanager
+def _opened(pid: int, name: str) -> Iterator[int]:
+    descriptor = os.open(f"/proc/{pid}/{name}", os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _touched(pagemap: int, region: Region) -> list[tuple[int, int]]:
+    """Stretches of pages that exist, in memory or in swap."""
+    pages = (region.end - region.begin) // PAGE
+    entries = np.frombuffer(os.pread(pagemap, pages * _ENTRY, region.begin // PAGE * _ENTRY), dtype="<u8")
+    exist = (entries & _PRESENT_OR_SWAPPED) != 0
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], exist, [False])).astype(np.int8)))
+    return [(region.begin + int(a) * PAGE, region.begin + int(b) * PAGE) for a, b in edges.reshape(-1, 2)]
+
+
+def _read(memory: int, begin: int, end: int, buffer: Bytes) -> Iterator[tuple[int, int]]:
+    """Fills the buffer again and again; yields address and size each time."""
+    while begin < end:
+        try:
+            size = os.preadv(memory, [buffer[: end - begin].data], begin)
+        except OSError as error:
+            if error.errno not in _UNMAPPED:
+                raise
+            return
+        if size == 0:
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))  # its address space is gone
+        yield begin, size
+        begin += size if begin + size >= end or size <= WINDOW else size - WINDOW
+
+
+@contextmanager
+def _explained(pid: int) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise NotPermitted(f"the memory of process {pid} can't be read without CAP_SYS_PTRACE") from error
+    except OSError as error:
+        if error.errno in _GONE:
+            raise ProcessGone(f"process {pid} has ended") from error
+        raise

@@ -1,0 +1,102 @@
+"""What lies in another process's memory is found there, with the kind of memory it lies in."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from services.purge.auditor.hunt import memory, process
+from services.purge.auditor.hunt.index import Needle, NeedleIndex
+
+_NEEDLE = random.Random(1).randbytes(3 * process.CHUNK // 2)  # larger than what is read at once
+_INDEX = NeedleIndex([Needle("upload", _NEEDLE)])
+
+# The parent makes the same bytes by the same seed, so that they are in no argument and no pipe of the child.
+_BEGIN = f"""
+import ctypes, mmap, os, random, sys
+libc = ctypes.CDLL(None)
+def secret(size={len(_NEEDLE)}): return random.Random(1).randbytes(size)
+"""
+_END = """
+print("ready", flush=True)
+sys.stdin.read()
+"""
+_NOT_DUMPABLE = "libc.prctl(4, 0, 0, 0, 0)\n"
+
+
+@contextmanager
+def _child(code: str) -> Iterator[int]:
+    command = [sys.executable, "-c", _BEGIN + code + _END]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdin is not None
+        assert child.stdout.readline() == b"ready\n"
+        yield child.pid
+        child.stdin.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="reading the memory of what is not dumpable takes CAP_SYS_PTRACE")
+def test_a_whole_photo_in_a_process_that_is_not_dumpable() -> None:
+    with _child(_NOT_DUMPABLE + "kept = [secret()]") as pid:
+        found = memory.search(pid, _INDEX)
+    assert max(remains.length for remains in found.remains) == len(_NEEDLE)
+    assert {remains.what for remains in found.remains} == {"upload"}
+    assert found.searched > found.residue >= len(_NEEDLE)
+
+
+def test_a_process_that_never_saw_it_has_nothing() -> None:
+    with _child("") as pid:
+        found = memory.search(pid, _INDEX)
+    assert (found.remains, found.searched > 1 << 20) == ([], True)
+
+
+def test_forty_bytes_are_enough_wherever_they_are() -> None:
+    code = """
+whole = secret()
+page = mmap.mmap(-1, 3 * 4096); page[4090:4130] = whole[77:117]
+heap = ctypes.create_string_buffer(whole[1001:1041], 200)
+descriptor = os.memfd_create("parked")
+os.ftruncate(descriptor, 4096)
+shared = mmap.mmap(descriptor, 4096)
+shared[9:49] = whole[5000:5040]
+del whole
+"""
+    with _child(code) as pid:
+        found = memory.search(pid, _INDEX)
+    short = {(remains.region, remains.length) for remains in found.remains}
+    assert ("parked", 40) in short or ("memfd:parked", 40) in short
+
+
+def test_what_mprotect_hides_is_found_too() -> None:
+    code = """
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+hidden = libc.mmap(None, 65536, 3, 0x22, -1, 0)
+ctypes.memmove(hidden + 12345, secret(1000), 1000)
+assert libc.mprotect(hidden, 65536, 0) == 0
+"""
+    with _child(code) as pid:
+        found = memory.search(pid, _INDEX)
+    assert any(remains.length == 1000 for remains in found.remains)
+
+
+def test_what_was_there_before_can_be_left_out() -> None:
+    with _child("kept = secret(2000)") as pid:
+        index = _INDEX.without(memory.learn(pid, _INDEX))
+        assert memory.search(pid, index).remains == []
+    assert 0 < index.size < _INDEX.size
+
+
+def test_a_process_that_has_ended_has_no_remains() -> None:
+    with _child("") as pid:
+        pass
+    assert memory.search(pid, _INDEX) == memory.MemorySearch(pid)
+    with pytest.raises(process.ProcessGone):
+        process.regions(pid)
