@@ -13,16 +13,16 @@ from typing import Any, Protocol
 from mesh import log
 from mesh.config import MeshSettings, load
 from mesh.errors import ConfigError
+from mesh.forgetting import environment
 from mesh.lockdown import locking
 
 EX_CONFIG = 78  # sysexits.h
 
 # What libraries read once, when they are first imported: every ``__main__`` imports this module before its wiring.
-# gRPC's core otherwise prints peers' addresses (rule R7), and looks names up by UDP by itself; onnxruntime writes a
-# telemetry database below HOME; the C library's resolver begins with UDP, which is refused (resolv.conf(5)).
+# gRPC's core otherwise prints peers' addresses (rule R7), and looks names up by UDP by itself; the C library's
+# resolver begins with UDP, which is refused (resolv.conf(5)).
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ["GRPC_DNS_RESOLVER"] = "native"
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ["RES_OPTIONS"] = " ".join(dict.fromkeys([*os.environ.get("RES_OPTIONS", "").split(), "use-vc"]))
 
 
@@ -80,6 +80,7 @@ def main(service: str, wiring: str, kind: type[MeshSettings]) -> None:
     wiring: the module whose ``build(settings, lockdown)`` makes the App; kind: the settings' class. Neither may import
     gRPC, or start a thread. Exits with 78 and one line when the configuration is wrong or a control is missing.
     """
+    environment.ensure()  # starts this process once more where it must, so it comes first
     try:
         settings = load(kind, service)
         log.configure(service, settings.instance)

@@ -1,12 +1,11 @@
 """Reading and writing streams where grpc.aio (as of grpcio 1.85) would lose something.
 
-Writing: when a server ends a stream that the client still writes on, grpc.aio's ``write`` replaces the status that has
-arrived
-by INTERNAL "Internal error from Core" (grpc#36066, open as of grpcio 1.85). Refusing a photo in the middle of its
-upload is exactly that case, so writes go through here until it is mended there.
+Writing: when a server ends a stream that the client still writes on, ``write`` replaces the status that has arrived by
+INTERNAL "Internal error from Core" (grpc#36066, open). Refusing a photo in the middle of its upload is exactly that
+case, so writes go through here until it is mended there.
 
-Reading: when whoever waits for a message is cancelled, the message that arrives all the same is never freed (grpc#43360,
-open): a piece of a photo that stays for as long as the process lives. So reads go through here, too.
+Reading: when whoever waits for a message is cancelled, the message that arrives all the same is never freed
+(grpc#43360, open): a piece of a photo that stays for as long as the process lives. So reads go through here, too.
 """
 
 from __future__ import annotations

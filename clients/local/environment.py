@@ -11,6 +11,7 @@ from clients.local.pki import PUBLIC, TRUST_DOMAIN, Pki
 from clients.local.processes import SOURCE_ROOT
 from clients.local.sign_in import ISSUER, SignIn
 from clients.local.state import StateFolder
+from mesh.forgetting.environment import SETTINGS
 
 SERVICES = ("purge", "ingest", "render", "gateway")
 """In the order in which they start; they stop in reverse."""
@@ -77,12 +78,8 @@ def build(
         # -P (below) keeps a stranger's working folder off the path; the source's root must then be named.
         "PYTHONPATH": str(SOURCE_ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
-        # onnxruntime otherwise writes a telemetry database below HOME.
-        "ORT_DISABLE_TELEMETRY": "1",
-        # glibc's allocator: fixed thresholds instead of ones that grow with the largest frame ever freed. Frames
-        # stay on the heap (no page faults), pictures' arrays go back to the kernel at once.
-        "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
-        "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
+        # As a service sets them itself, by starting once more: this saves it the second start.
+        **SETTINGS,
         "MAYFLY_INSTANCE": name if name != service else f"{service}-0",
         "MAYFLY_LISTEN": addresses[name].grpc,
         "MAYFLY_OPS_LISTEN": addresses[name].ops,

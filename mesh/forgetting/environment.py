@@ -21,7 +21,7 @@ TUNABLES: Final[Mapping[str, int]] = {
     # A chunk beyond this goes back to the kernel at once. A frame of the mesh stays below, so that it costs no page
     # faults each time; a decoded photo is above.
     "glibc.malloc.mmap_threshold": 4 * _MIB,
-    "glibc.malloc.trim_threshold": 64 * _MIB,
+    "glibc.malloc.trim_threshold": 32 * _MIB,
     # One arena for each thread keeps peaks that no other thread uses.
     "glibc.malloc.arena_max": 2,
     # Stacks of threads that have ended go back to the kernel instead of waiting, as they are, for the next thread.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mesh.errors import ConfigError
+from mesh.forgetting import selfcheck
 from mesh.isolation.nursery import Nursery
 from mesh.kernel import landlock, seccomp, swap
 from mesh.kernel.calls import PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, prctl
@@ -34,6 +35,7 @@ def apply(needs: Needs, strictness: Strictness) -> Lockdown:
     """Locks. Raises ConfigError, one line, when strict and a control is missing; shouts when permissive."""
     held = {"no_inherited_files": descriptors.close_inherited()}
     accept(held, strictness)  # before anything is written to that file
+    held |= {"freed_memory_overwritten": selfcheck.freed_memory_is_overwritten()}
     _make_folders(needs)
     held |= _limits(needs) | {"no_swap": _kept_from_swap()}
     beyond, nursery = probes.Beyond(), Nursery() if needs.decoders else None

@@ -15,6 +15,7 @@ PERMISSIVE = "lockdown_permissive"
 
 REMEDIES = {
     "no_inherited_files": "stdout or stderr is a file; let it be a pipe, a terminal or a socket",
+    "freed_memory_overwritten": "needs glibc 2.34 or newer, on its own: no other allocator preloaded",
     "no_core_dumps": "RLIMIT_CORE can't be set to 0",
     "no_file_growth": "RLIMIT_FSIZE can't be set to 0",
     "no_swap": "swap is on: swapoff -a, or a control group with memory.swap.max=0, or ulimit -l unlimited",

@@ -10,6 +10,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from mesh.forgetting.environment import SETTINGS
+
 # without: system calls fail with ENOSYS, as if this kernel didn't have them.
 _PRELUDE = """
 import errno, json, os
@@ -34,7 +36,7 @@ def run(code: str, *, pass_fds: Sequence[int] = (), stdout: int = subprocess.PIP
         timeout=60,
         check=False,
         pass_fds=pass_fds,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, **SETTINGS, "PYTHONDONTWRITEBYTECODE": "1"},
     )
 
 
