@@ -26,7 +26,7 @@ _OVERRIDES = {"render": {"MAYFLY_RENDER_ENGINE": "null"}}
 async def measure(rounds: int) -> dict[str, list[dict[str, float]]]:
     """locked or not -> per round: CPU seconds of the mesh's processes, wall seconds."""
     photo = photo_12mp()
-    unlocked = {service: "benchmarks.unlocked" for service in SERVICES}
+    unlocked = dict.fromkeys(SERVICES, "benchmarks.unlocked")
     samples: dict[str, list[dict[str, float]]] = {"locked": [], "unlocked": []}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mayfly-bench-")))
