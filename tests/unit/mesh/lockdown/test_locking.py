@@ -82,6 +82,14 @@ def test_output_that_is_a_file_stops_the_start(tmp_path: Path) -> None:
     assert "lockdown is incomplete without no_inherited_files (stdout or stderr is a file" in done.stderr
 
 
+def test_a_permissive_process_can_still_log_to_its_file(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as log:
+        run("locking.apply(Needs(), 'permissive'); print('still heard', flush=True)", stdout=log.fileno())
+    said = (tmp_path / "log").read_text()
+    assert "still heard" in said
+    assert all(control in said for control in ("no_inherited_files", "no_file_growth"))
+
+
 def test_who_keeps_files_may_write_them_there_and_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     found = said(
