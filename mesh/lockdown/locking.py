@@ -37,7 +37,7 @@ def apply(needs: Needs, strictness: Strictness) -> Lockdown:
     accept(held, strictness)  # before anything is written to that file
     held |= {"freed_memory_overwritten": selfcheck.freed_memory_is_overwritten()}
     _make_folders(needs)
-    held |= _limits(needs) | {"no_swap": _kept_from_swap()}
+    held |= _limits(needs, logs_to_a_file=not held["no_inherited_files"]) | {"no_swap": _kept_from_swap()}
     beyond, nursery = probes.Beyond(), Nursery() if needs.decoders else None
     _try(confinement.with_children, needs)
     held |= {"landlock_tcp": probes.ports_are_closed(needs)}
@@ -60,13 +60,15 @@ def _make_folders(needs: Needs) -> None:
             raise ConfigError(f"The folder {folder} can't be made: {error.strerror}.") from None
 
 
-def _limits(needs: Needs) -> dict[str, bool]:
-    """setrlimit(2), prctl(2)."""
+def _limits(needs: Needs, *, logs_to_a_file: bool = False) -> dict[str, bool]:
+    """setrlimit(2), prctl(2). Who may serve with its log in a file (permissive) is to be able to write there."""
     _try(resource.setrlimit, resource.RLIMIT_CORE, (0, 0))
     _try(prctl, PR_SET_DUMPABLE, 0)
     _try(prctl, PR_SET_NO_NEW_PRIVS, 1)
     held = {"no_core_dumps": probes.no_core_dumps()}
     if not needs.writes:
+        held["no_file_growth"] = False
+    if not needs.writes and not logs_to_a_file:
         # A write beyond the limit then fails, instead of ending the process.
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         _try(resource.setrlimit, resource.RLIMIT_FSIZE, (0, 0))

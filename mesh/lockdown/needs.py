@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 DNS = 53
+ANY_FREE = 0
+"""Among binds: a port that the kernel chooses (ip(7))."""
 _SCHEMES = {"http": 80, "https": 443}
 
 
@@ -34,7 +36,7 @@ class Needs:
 
     def binding(self, *addresses: str) -> Needs:
         """addresses: HOST:PORT."""
-        return replace(self, binds=self.binds | {port_of(address) for address in addresses})
+        return replace(self, binds=self.binds | {port_of(address) for address in addresses} | _for_ipv6(addresses))
 
     def connecting(self, addresses: Iterable[str]) -> Needs:
         """addresses: HOST:PORT. A host that is a name needs a name server as well."""
@@ -42,7 +44,7 @@ class Needs:
         ports = {port_of(address) for address in addresses}
         if any(is_looked_up(address.rpartition(":")[0]) for address in addresses):
             ports.add(DNS)
-        return replace(self, connects=self.connects | ports)
+        return replace(self, connects=self.connects | ports, binds=self.binds | _for_ipv6(addresses))
 
     def fetching(self, urls: Iterable[str]) -> Needs:
         """urls: http or https. What is neither is left to whoever reads it to complain about."""
@@ -62,6 +64,11 @@ def is_looked_up(host: str) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _for_ipv6(addresses: Iterable[str]) -> set[int]:
+    """gRPC takes a machine on which it can't bind any free port of ::1 for one without IPv6."""
+    return {ANY_FREE} if any(address.startswith("[") for address in addresses) else set()
 
 
 def _authority(url: str) -> str:

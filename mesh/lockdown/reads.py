@@ -49,7 +49,14 @@ def of_a_process() -> set[Path]:
     paths = ssl.get_default_verify_paths()
     trust = {Path(path) for path in (paths.cafile, paths.capath) if path}
     fixed = {Path(path) for path in (*_LIBRARIES, *_LOOKED_UP, *_MACHINE)}
-    return of_python() | trust | fixed | {_resolver(), NULL, Path("/proc/self")}
+    return of_python() | mapped() | trust | fixed | {_resolver(), NULL, Path("/proc/self")}
+
+
+def mapped() -> set[Path]:
+    """What this process runs on (proc_pid_maps(5)): a new interpreter looks for its library where ours was found, and
+    would otherwise take another version's that lies elsewhere."""
+    lines = Path("/proc/self/maps").read_text("utf-8", "replace").splitlines()
+    return {Path(words[5]) for words in (line.split(maxsplit=5) for line in lines) if words[5:] and words[5][0] == "/"}
 
 
 def executables() -> set[Path]:

@@ -82,6 +82,14 @@ def test_output_that_is_a_file_stops_the_start(tmp_path: Path) -> None:
     assert "lockdown is incomplete without no_inherited_files (stdout or stderr is a file" in done.stderr
 
 
+def test_a_permissive_process_can_still_log_to_its_file(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as log:
+        run("locking.apply(Needs(), 'permissive'); print('still heard', flush=True)", stdout=log.fileno())
+    said = (tmp_path / "log").read_text()
+    assert "still heard" in said
+    assert all(control in said for control in ("no_inherited_files", "no_file_growth"))
+
+
 def test_who_keeps_files_may_write_them_there_and_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     found = said(
@@ -123,6 +131,43 @@ def test_no_more_ports_than_were_asked_for(tmp_path: Path) -> None:
         """
     )
     assert found == [0, 0, 13, 13]
+
+
+def test_grpc_serves_and_connects_by_ipv6() -> None:
+    """It looks for IPv6 by binding a free port of ::1, once."""
+    found = said("""
+        import asyncio, socket
+        with socket.socket(socket.AF_INET6) as spare:
+            spare.bind(("::1", 0))
+            address = f"[::1]:{spare.getsockname()[1]}"
+        locking.apply(Needs().binding(address).connecting([address]), "strict")
+        import grpc
+        async def main():
+            server = grpc.aio.server()
+            server.add_insecure_port(address)
+            await server.start()
+            async with grpc.aio.insecure_channel(address) as channel:
+                await asyncio.wait_for(channel.channel_ready(), 20)
+            await server.stop(0)
+            print("true")
+        asyncio.run(main())
+    """)
+    assert found is True
+
+
+def test_a_new_interpreter_finds_the_libraries_that_ours_found() -> None:
+    """Not another version's in the system's folders: the dynamic loader goes on where it may not read (ld.so(8))."""
+    found = said("""
+        import re, subprocess, sys
+        from mesh.lockdown import confinement
+        library = re.compile(r"\\S*/libpython\\S*|\\S*/bin/python\\S*")
+        ours = sorted(set(library.findall(Path("/proc/self/maps").read_text())))
+        confinement.with_children(Needs())
+        read = "import sys; sys.stdout.write(open('/proc/self/maps').read())"
+        maps = subprocess.run([sys.executable, "-c", read], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        print(json.dumps([ours, sorted(set(library.findall(maps.stdout)))]))
+    """)
+    assert found[0] == found[1] != []
 
 
 def test_threads_that_run_already_are_filtered_too() -> None:

@@ -121,6 +121,12 @@ def test_a_port_of_zero_is_any_free_port() -> None:
     assert Needs().binding("127.0.0.1:0").binds == {0}
 
 
+def test_ipv6_takes_a_free_port_for_grpc_to_look_whether_it_is_there() -> None:
+    assert Needs().binding("0.0.0.0:9000").connecting(["10.0.0.1:9001"]).binds == {9000}
+    assert Needs().binding("[::]:9000").binds == {9000, 0}
+    assert Needs().connecting(["[::1]:9001"]).binds == {0}
+
+
 def test_what_python_reads_is_not_the_folder_in_which_our_state_may_lie() -> None:
     from mesh.lockdown import reads
 
