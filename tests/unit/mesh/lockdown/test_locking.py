@@ -11,7 +11,7 @@ from tests.unit.mesh.lockdown.programs import run, said
 
 CONTROLS = {
     "no_inherited_files", "no_core_dumps", "no_file_growth", "no_swap", "not_dumpable", "no_new_privileges",
-    "landlock_files", "landlock_tcp", "landlock_scopes", "seccomp", "no_exec",
+    "landlock_files", "landlock_tcp", "landlock_scopes", "seccomp", "no_exec", "freed_memory_overwritten",
 }  # fmt: skip
 
 
