@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from clients.sdk.source import Photo, known_size
 from clients.sdk.wire import as_mesh_errors, bearer, connection_broke, open_channel
 from mayfly.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from mesh.errors import Aborted, MeshError, NotFound, Unavailable
+from mesh.forgetting.rinse import Rinsing
 
 POLICY_VERSION = "2026-11"
 """The privacy policy that an app which names no other asks its users to consent to."""
@@ -41,6 +43,8 @@ class MayflyClient:
         self._channel = open_channel(address, ca.read_bytes() if isinstance(ca, Path) else ca)
         self._token = token if callable(token) else lambda: token
         self._stub: Any = gateway_pb2_grpc.PhotoServiceStub(self._channel)
+        self._rinse = Rinsing(self._channel)
+        self._photos = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,7 +90,7 @@ class MayflyClient:
         )
         rendering = Rendering(photo, nonce, on_progress, on_accepted)
         try:
-            with as_mesh_errors():
+            async with self._photo():
                 await rendering.run(self._stub.Render(metadata=self._metadata()), start)
         except MeshError as error:
             return await self._after_a_break(rendering, error, reconnect)
@@ -109,7 +113,8 @@ class MayflyClient:
         on_picture:  gets the whole picture before the mesh lets go of it; what it raises is raised here.
         """
         collection = Collection(self._stub, self._metadata, photo_id, resume_token, claimant)
-        picture = await collection.fetch()
+        async with self._photo():
+            picture = await collection.fetch()
         on_picture(picture)
         return Result(photo_id, picture, await collection.confirm(), None, b"")
 
@@ -167,6 +172,22 @@ class MayflyClient:
         except NotFound:
             raise error from None  # the mesh had revoked it: what went wrong first is what there is to say
         return replace(collected, scrubbed=rendering.scrubbed)
+
+    @asynccontextmanager
+    async def _photo(self) -> AsyncIterator[None]:
+        """Around what a photo or a picture passes by.
+
+        The gateway closes a connection that has no call any more, and with it goes what the connection kept. While
+        others of this user's photos are on their way the connection stays, so it is rinsed.
+        """
+        self._photos += 1
+        try:
+            with as_mesh_errors():
+                yield
+        finally:
+            self._photos -= 1
+            if self._photos:
+                await self._rinse()
 
     async def _unary(self, method: str, request: Any) -> Any:
         with as_mesh_errors():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mesh.app import App
 from mesh.assembly import Assembly, ClosingChannel
-from mesh.forgetting.rinse import Rinsing
+from mesh.forgetting import rinse
 from mesh.lockdown.locking import Lockdown
 from mesh.tasks import Tasks
 from services.gateway.admission import Admission
@@ -58,8 +58,9 @@ def build(settings: GatewaySettings, lockdown: Lockdown) -> App:
         policy_versions=settings.gateway_policy_versions,
         start_seconds=settings.gateway_start_seconds,
     ).add_to(server.grpc)
+    rinse.add_to(server.grpc)
     if settings.reflection:
         server.serve_reflection((SERVICE,))
     journeys = Journeys(tasks, settings.drain_seconds)
-    sweep = parts.sweep(book, (Rinsing(ingest.channel), Rinsing(render.channel)))
+    sweep = parts.sweep(book, (rinse.Rinsing(ingest.channel), rinse.Rinsing(render.channel)))
     return parts.app(purge, ingest, render, stream, journeys, sweep, server=server)
