@@ -88,6 +88,51 @@ def test_a_wrong_environment_is_one_line_and_78() -> None:
         assert done.stderr.startswith(f"{service}: MAYFLY_")
 
 
+WITHOUT_LANDLOCK = """
+import errno
+from mesh.kernel import seccomp
+seccomp.install([*seccomp.prologue(), *seccomp.answer(("landlock_create_ruleset",), seccomp.fails(errno.ENOSYS)),
+                 (seccomp.RETURN, 0, 0, seccomp.ALLOW)])
+"""
+
+
+def test_a_missing_control_is_one_line_and_78_before_anything_is_built() -> None:
+    program = WITHOUT_LANDLOCK + PROGRAM % (CANARY, 'Part("a", start=term)')
+    done = run(program, **SETTINGS)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1)
+    assert done.stderr.startswith("ingest: lockdown is incomplete without landlock_tcp, landlock_files (")
+
+
+def test_permissive_starts_and_shouts() -> None:
+    program = WITHOUT_LANDLOCK + PROGRAM % (CANARY, 'Part("a", start=term)')
+    done = run(
+        program.replace("    assert all(lockdown", "    assert not all(lockdown"),
+        **SETTINGS,
+        MAYFLY_LOCKDOWN="permissive",
+    )
+    logged = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == 0
+    shouted = {line["control"] for line in logged if line["event"] == "lockdown_incomplete"}
+    assert shouted == {"landlock_files", "landlock_tcp"}
+    assert logged[-1]["event"] == "stopped"
+
+
+def test_nothing_that_must_be_locked_is_imported_before_the_lockdown() -> None:
+    done = run(
+        """
+        import json, os, sys, threading
+        import mesh.app
+        for service in ("gateway", "ingest", "render", "purge"):
+            __import__(f"services.{service}.config")
+        early = [name for name in ("grpc", "google", "onnxruntime", "numpy", "PIL") if name in sys.modules]
+        told = [os.environ[name] for name in ("GRPC_DNS_RESOLVER", "ORT_DISABLE_TELEMETRY", "RES_OPTIONS")]
+        print(json.dumps([early, threading.active_count(), len(os.listdir("/proc/self/task")), told]))
+    """,
+        RES_OPTIONS="attempts:1 use-vc",
+    )
+    assert json.loads(done.stdout) == [[], 1, 1, ["native", "1", "attempts:1 use-vc"]]
+
+
 def test_grpc_is_silent_as_every_main_imports_it() -> None:
     """A failed handshake, which gRPC's core otherwise reports with the peer's address."""
     done = run("""
