@@ -1,5 +1,5 @@
 """Makes the folder of keys that compose.yaml mounts: a development CA with every service's certificate, a sign-in key,
-purge's two signing keys, and the password of Valkey's one user. What exists and is still good is kept.
+purge's two signing keys, and the passwords of Valkey's two users. What exists and is still good is kept.
 
 Usage: python deploy/compose/prepare.py [FOLDER]        (default: secrets, beside compose.yaml)
 
@@ -31,11 +31,15 @@ def prepare(folder: Path) -> None:
     SignIn(folder / "pki").ensure()
     for name in (RECEIPTS_FILE, LOG_FILE):
         load_private(folder / "keys" / name, create=True)
-    password = folder / "valkey/password"
-    if not password.exists():
-        write_private(password, secrets.token_urlsafe(32).encode())
-    digest = hashlib.sha256(password.read_bytes()).hexdigest()
-    write_private(folder / "valkey/users.acl", acl_rules(REDIS_USER, digest).encode())
+    digests = [_password(folder / "valkey" / name) for name in ("password", "auditor.password")]
+    write_private(folder / "valkey/users.acl", acl_rules(REDIS_USER, *digests).encode())
+
+
+def _password(path: Path) -> str:
+    """Made if it is missing. Its SHA-256, in hex."""
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32).encode())
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def main() -> None:
