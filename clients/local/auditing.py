@@ -13,17 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from clients.local.environment import SOURCE_ROOT, is_purge, service_of
 from clients.local.launcher import VALKEY
 from clients.local.mesh import LocalMesh
 from clients.local.pki import TRUST_DOMAIN, Pki
-from clients.local.state import write_private
+from clients.local.state import StateFolder, write_private
 from mesh.errors import ConfigError
 from services.purge.acl import AUDITOR
+from services.purge.signing import load_public
 
 _USERS = ("auditor-1", "auditor-2")  # each may have four photos on their way
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 _CAP_SYS_PTRACE = 19  # <linux/capability.h>
+AUDIT_PUBLIC = "audit.pub.pem"
 _IN_NAMESPACE = "MAYFLY_AUDIT_IN_NAMESPACE"
 
 Progress = Callable[[str, int, int], None]
@@ -71,6 +75,12 @@ def audit(
         own = [line for line in said.splitlines() if line.startswith(f"{AUDITOR}: ")]
         raise ConfigError(own[-1] if own else "the auditor ended without a report")
     return report
+
+
+def public_key(state: Path) -> Ed25519PublicKey | None:
+    """Of the auditor of this state folder; None when there never was an audit. Raises ConfigError."""
+    path = StateFolder(state).root / "auditor" / AUDIT_PUBLIC
+    return load_public(path.read_bytes()) if path.is_file() else None
 
 
 def _read(lines: Any, progress: Progress) -> dict[str, Any] | None:

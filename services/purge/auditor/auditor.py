@@ -71,7 +71,7 @@ class Auditor:
             settle=settings.auditor_settle_seconds,
             scenes=settings.auditor_scenes,
             policy=settings.auditor_policy_version,
-            kinds=canary.kinds(),
+            kinds=settings.auditor_kinds or canary.kinds(),
         )
         audit = Audit(
             plan,

@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode
 from mesh.config import Address, Addresses, ExistingFile, MeshSettings
 from mesh.errors import ConfigError
 from services.purge.address import RedisAddress
+from services.purge.auditor.canary import canary
 
 
 def _split(value: object) -> object:
@@ -21,6 +22,13 @@ def _pairs(value: object) -> object:
     parts = _split(value)
     if not isinstance(parts, tuple) or not all("=" in str(part) for part in parts):
         raise ValueError("must be NAME=VALUE, comma-separated")
+    return parts
+
+
+def _kinds(value: object) -> object:
+    parts = _split(value)
+    if isinstance(parts, tuple) and (unknown := [part for part in parts if part not in canary.kinds()]):
+        raise ValueError(f"no canary of the kind {unknown[0]} can be made here")
     return parts
 
 
@@ -60,6 +68,9 @@ class AuditorSettings(MeshSettings):
     """Seconds after the last end of a round before the search begins."""
     auditor_scenes: Names = ("bright_day",)
     """Scenes that are asked for, in turn."""
+    auditor_kinds: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_kinds)] = ()
+    """Kinds of canaries, in turn: ``jpeg``, ``png``, ``webp``, ``avif``, ``heic``, ``jpeg_large``, ``png_large``.
+    Without it: all that can be encoded."""
     auditor_policy_version: str = "2026-11"
     """The privacy policy's version that canaries consent to."""
 

@@ -100,7 +100,7 @@ async def _cancelled_picture(trip: Trip) -> Gone:
 async def _unsealed(trip: Trip) -> Gone:
     upload = await trip.sent()
     await upload.end_upload()
-    return await _failed(upload, "UNSEALED")
+    return await _failed(upload, "UPLOAD_UNSEALED")
 
 
 async def _refused(trip: Trip) -> Gone:
@@ -122,7 +122,7 @@ async def _revoked(trip: Trip) -> Gone:
 
 
 async def _collected(trip: Trip) -> Gone:
-    upload = await trip.sealed()
+    upload = await trip.rendering()
     upload.hang_up()
     ciphertext, claimant = await trip.parked(upload.photo_id), secrets.token_bytes(16)
     deadline = trip.clock.monotonic() + trip.ttl
@@ -137,7 +137,7 @@ async def _collected(trip: Trip) -> Gone:
 
 
 async def _parked_expired(trip: Trip) -> Gone:
-    upload = await trip.sealed()
+    upload = await trip.rendering()
     upload.hang_up()
     return Gone(upload.photo_id, b"", await trip.parked(upload.photo_id))
 

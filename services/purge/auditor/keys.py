@@ -8,6 +8,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from mesh.errors import ConfigError
 from services.purge.signing import load_private, public_pem
 
 FILE = "audit.key.pem"
@@ -16,8 +17,13 @@ NAME = "audit.pub.pem"
 
 
 def load(directory: Path) -> Ed25519PrivateKey:
-    """Made if it is missing. Raises ConfigError in one line."""
-    return load_private(directory / FILE, create=True)
+    """Made if it is missing; its public half lies beside it. Raises ConfigError in one line."""
+    key = load_private(directory / FILE, create=True)
+    try:
+        (directory / NAME).write_bytes(public_pem(key.public_key()))
+    except OSError as error:
+        raise ConfigError(f"{directory / NAME} can't be written: {error.strerror}") from None
+    return key
 
 
 class PublicKey:

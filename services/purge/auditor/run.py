@@ -7,6 +7,9 @@ import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
 
 from mesh.clock import Clock
 from mesh.errors import ConfigError, MeshError, NotFound, Unavailable
@@ -16,9 +19,11 @@ from services.purge.audit import Residue, Statement
 from services.purge.auditor import control
 from services.purge.auditor.canary import canary
 from services.purge.auditor.canary.canary import Canary
-from services.purge.auditor.endings import Ending, Gone, Trip, UnexpectedEnd, wait_for
-from services.purge.auditor.hunt.index import Needle, NeedleIndex
+from services.purge.auditor.endings import ENDINGS, Ending, Gone, Trip, UnexpectedEnd, wait_for
+from services.purge.auditor.hunt.index import Needle, NeedleIndex, common_hashes
 from services.purge.auditor.hunt.process import NotPermitted
+from services.purge.auditor.hunt.tables import distinct
+from services.purge.auditor.hunt.words import Words
 from services.purge.auditor.peers import Gateway, User
 from services.purge.auditor.places import contents
 from services.purge.auditor.places.found import Found, Hunted, Place
@@ -140,12 +145,15 @@ class Audit:
         self._clock = clock
         self._progress = progress
         self._slots = asyncio.Semaphore(plan.parallel)
+        self._pictures: list[bytes] = []
         self.report = Report()
 
     async def run(self) -> Report:
         """Nothing that goes wrong on the way is raised: the report says it."""
         began = self._clock.monotonic()
         await self._check_the_hunter()
+        self._progress("making pictures to compare with", 0, self._plan.canaries)
+        await self._make_pictures()
         sequence = self._plan.sequence()
         for at in range(0, len(sequence), self._plan.round):
             round_ = sequence[at : at + self._plan.round]
@@ -159,11 +167,20 @@ class Audit:
 
     async def _check_the_hunter(self) -> None:
         sample = canary.make(self._plan.kinds[0])
-        index = NeedleIndex(sample.needles[:1], common=canary.twin(sample.kind)[:1])
+        index = NeedleIndex(sample.needles[:1], common=[each.data for each in canary.twin(sample.kind)[:1]])
         try:
             self.report.control = await asyncio.to_thread(control.found_share, sample.data, index)
         except NotPermitted as error:
             self.report.failed.append(str(error))
+
+    async def _make_pictures(self) -> None:
+        """One of each scene, of which nothing is sought: what later ones share with it is no sign of them."""
+        ending = next(ending for ending in ENDINGS if ending.name == "delivered")
+        for scene in self._plan.scenes:
+            made = await self._send(ending, self._plan.kinds[0], scene)
+            if made is not None:
+                self._pictures.append(made.gone.picture)
+        self.report.sent.clear()
 
     async def _send(self, ending: Ending, kind: str, scene: str) -> _Ended | None:
         async with self._slots:
@@ -208,7 +225,7 @@ class Audit:
 
     async def _hunt(self, ended: Sequence[_Ended]) -> None:
         began = self._clock.monotonic()
-        hunted = await asyncio.to_thread(_needles, ended)
+        hunted = await asyncio.to_thread(_needles, ended, self._pictures)
         for place in self._places:
             for searched in await asyncio.to_thread(place.search, hunted):
                 self.report.searched[searched.where] += searched.bytes
@@ -225,17 +242,31 @@ class Audit:
         self.report.found.append((ending or "any", found))
 
 
-def _needles(ended: Sequence[_Ended]) -> Hunted:
+def _needles(ended: Sequence[_Ended], pictures: Sequence[bytes] = ()) -> Hunted:
+    """pictures: others than those that are sought."""
     needles = [
         Needle(f"{each.ending.name}/{needle.what}", needle.data) for each in ended for needle in _of(each)
     ]  # fmt: skip
-    common = [text for kind in {each.canary.kind for each in ended} for text in canary.twin(kind)]
-    texts = contents.written([needle for needle in needles if needle.what.rpartition("/")[2] in _TEXT])
+    shared = [_shared(kind) for kind in sorted({each.canary.kind for each in ended})]
+    others = [needle for picture in pictures for needle in canary.of_picture(picture)]
+    raw = distinct(np.concatenate([common_hashes(each.data for each in others), *(raw for raw, _ in shared)]))
+    texts, text = _texts(needles), [common_hashes(each.data for each in _texts(others)), *(text for _, text in shared)]
     return Hunted(
-        NeedleIndex(needles, common=common),
-        NeedleIndex(texts, common=[each.data for each in contents.written([Needle("", text) for text in common])]),
+        NeedleIndex(needles, known=raw),
+        NeedleIndex(texts, known=distinct(np.concatenate(text))),
         frozenset(each.gone.photo_id for each in ended),
     )
+
+
+@cache
+def _shared(kind: str) -> tuple[Words, Words]:
+    """What any two canaries of a kind have in common: of the bytes themselves, and of the same as text."""
+    twin = canary.twin(kind)
+    return common_hashes(each.data for each in twin), common_hashes(each.data for each in _texts(twin))
+
+
+def _texts(needles: Sequence[Needle]) -> list[Needle]:
+    return contents.written([needle for needle in needles if needle.what.rpartition("/")[2] in _TEXT])
 
 
 def _of(ended: _Ended) -> Sequence[Needle]:

@@ -48,9 +48,9 @@ def make(kind: str) -> Canary:
 
 
 @cache
-def twin(kind: str) -> tuple[bytes, ...]:
-    """The bytes of another canary of that kind: what two have in common is no sign of either."""
-    return tuple(needle.data for needle in _make(kind, 1).needles)
+def twin(kind: str) -> tuple[Needle, ...]:
+    """Those of another canary of that kind: what two have in common is no sign of either."""
+    return _make(kind, 1).needles
 
 
 def of_picture(data: bytes) -> Iterator[Needle]:

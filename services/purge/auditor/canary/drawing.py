@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TILE = 8  # px: the side of a JPEG block, which then always compresses to the same bits
-NOISE_ROWS = 24  # px; a multiple of the tile
+NOISE_ROWS = 16  # px; a multiple of the tile
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3), RGB."""
