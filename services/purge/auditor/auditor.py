@@ -45,12 +45,15 @@ class Auditor:
         self._purge = purge
         self._clock = clock
         ca = settings.auditor_gateway_ca
-        self._gateway = Gateway(
-            settings.auditor_gateway_target, ca.read_bytes() if ca else None, settings.auditor_token_file
+        address, tokens, name = (
+            settings.auditor_gateway_target,
+            settings.auditor_token_file,
+            settings.auditor_gateway_name,
         )
-        self._victim = Victim(settings.auditor_gateway_target, ca, settings.auditor_token_file)
-        address = settings.redis()
-        self._registry = Registry(address) if address is not None else None
+        self._gateway = Gateway(address, ca.read_bytes() if ca else None, tokens, name=name)
+        self._victim = Victim(address, ca, tokens, name=name)
+        redis = settings.redis()
+        self._registry = Registry(redis) if redis is not None else None
         self._metrics = pairs(settings.auditor_metrics)
         self.reconciler = Reconciler(
             self._metrics, self._registry.leases if self._registry is not None else None, looks=_LOOKS

@@ -49,6 +49,8 @@ class AuditorSettings(MeshSettings):
     """Where apps reach the gateway."""
     auditor_gateway_ca: ExistingFile | None = None
     """The CA of the gateway's public certificate, PEM. Default: the system's."""
+    auditor_gateway_name: str | None = None
+    """The name that this certificate must be for, if it isn't the target's host."""
     auditor_token_file: ExistingFile
     """Tokens of users of the auditor's own, as whom canaries are sent, one a line; read anew for each canary."""
     auditor_key_dir: Path

@@ -28,8 +28,8 @@ for number, copy in enumerate(copies):
     part = photo[number * 4096 : (number + 1) * 4096 + 64]
     ctypes.memmove(copy + 64, part, len(part))
 del photo, part
-# A last block stays, so that the heap doesn't shrink.
-last = libc.malloc(64)
+# A last block stays, too large for a hole, so that the heap doesn't shrink.
+last = libc.malloc(100_000)
 for copy in copies[::-1]:
     libc.free(copy)
 sys.stdout.write("freed\\n")

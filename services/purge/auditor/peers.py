@@ -31,12 +31,14 @@ _CHUNK = 64 << 10
 class Gateway:
     """An app's way in: TLS and a user's token. Errors are mesh.errors' own.
 
-    ca: PEM of the CA to trust; None: the system's. tokens: a file with one token on each line, each another user's, who
-    take turns. It is read anew for each photo, since tokens don't last.
+    ca: PEM of the CA to trust; None: the system's. name: that its certificate must be for; None: the address's host.
+    tokens: a file with one token on each line, each another user's, who take turns. It is read anew for each photo,
+    since tokens don't last.
     """
 
-    def __init__(self, address: str, ca: bytes | None, tokens: Path) -> None:
-        options = (
+    def __init__(self, address: str, ca: bytes | None, tokens: Path, *, name: str | None = None) -> None:
+        options: tuple[tuple[str, Any], ...] = (
+            *((("grpc.ssl_target_name_override", name),) if name else ()),
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_receive_message_length", MAX_FRAME_BYTES),
             ("grpc.enable_retries", 0),

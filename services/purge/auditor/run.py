@@ -25,13 +25,11 @@ from services.purge.auditor.hunt.process import NotPermitted
 from services.purge.auditor.hunt.tables import distinct
 from services.purge.auditor.hunt.words import Words
 from services.purge.auditor.peers import Gateway, User
-from services.purge.auditor.places import contents
 from services.purge.auditor.places.found import Found, Hunted, Place
 from services.purge.auditor.victim import Victim
 from services.purge.receipt import Receipt
 
 _RECEIPT_SECONDS = 30.0  # beyond the lease's end
-_TEXT = frozenset({"upload", "picture"})  # kinds of needles that are looked for in texts as well
 CONTROL = "control"
 
 
@@ -111,7 +109,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class Ended:
     """A canary whose lease has ended."""
 
     ending: Ending
@@ -182,7 +180,7 @@ class Audit:
                 self._pictures.append(made.gone.picture)
         self.report.sent.clear()
 
-    async def _send(self, ending: Ending, kind: str, scene: str) -> _Ended | None:
+    async def _send(self, ending: Ending, kind: str, scene: str) -> Ended | None:
         async with self._slots:
             sent = await asyncio.to_thread(canary.make, kind)
             trip = Trip(
@@ -202,7 +200,7 @@ class Audit:
                 self.report.failed.append(f"a canary ({kind}) did not end as {ending.name}: {_word(error)}")
                 return None
         self.report.sent[ending.name] += 1
-        return _Ended(ending, sent, gone)
+        return Ended(ending, sent, gone)
 
     async def _ended(self, user: User, gone: Gone, ending: Ending) -> None:
         """Waits for the receipt. Raises UnexpectedEnd without one, or when it says something else."""
@@ -223,9 +221,9 @@ class Audit:
         if found.outcome != ending.outcome:
             raise UnexpectedEnd(found.outcome)
 
-    async def _hunt(self, ended: Sequence[_Ended]) -> None:
+    async def _hunt(self, ended: Sequence[Ended]) -> None:
         began = self._clock.monotonic()
-        hunted = await asyncio.to_thread(_needles, ended, self._pictures)
+        hunted = await asyncio.to_thread(hunted_for, ended, self._pictures)
         for place in self._places:
             for searched in await asyncio.to_thread(place.search, hunted):
                 self.report.searched[searched.where] += searched.bytes
@@ -242,34 +240,22 @@ class Audit:
         self.report.found.append((ending or "any", found))
 
 
-def _needles(ended: Sequence[_Ended], pictures: Sequence[bytes] = ()) -> Hunted:
+def hunted_for(ended: Sequence[Ended], pictures: Sequence[bytes] = ()) -> Hunted:
     """pictures: others than those that are sought."""
-    needles = [
-        Needle(f"{each.ending.name}/{needle.what}", needle.data) for each in ended for needle in _of(each)
-    ]  # fmt: skip
+    needles = [Needle(f"{each.ending.name}/{needle.what}", needle.data) for each in ended for needle in _of(each)]
+    others = [needle.data for picture in pictures for needle in canary.of_picture(picture)]
     shared = [_shared(kind) for kind in sorted({each.canary.kind for each in ended})]
-    others = [needle for picture in pictures for needle in canary.of_picture(picture)]
-    raw = distinct(np.concatenate([common_hashes(each.data for each in others), *(raw for raw, _ in shared)]))
-    texts, text = _texts(needles), [common_hashes(each.data for each in _texts(others)), *(text for _, text in shared)]
-    return Hunted(
-        NeedleIndex(needles, known=raw),
-        NeedleIndex(texts, known=distinct(np.concatenate(text))),
-        frozenset(each.gone.photo_id for each in ended),
-    )
+    known = distinct(np.concatenate([common_hashes(others), *shared]))
+    return Hunted(NeedleIndex(needles, known=known), frozenset(each.gone.photo_id for each in ended))
 
 
 @cache
-def _shared(kind: str) -> tuple[Words, Words]:
-    """What any two canaries of a kind have in common: of the bytes themselves, and of the same as text."""
-    twin = canary.twin(kind)
-    return common_hashes(each.data for each in twin), common_hashes(each.data for each in _texts(twin))
+def _shared(kind: str) -> Words:
+    """What any two canaries of a kind have in common."""
+    return common_hashes(needle.data for needle in canary.twin(kind))
 
 
-def _texts(needles: Sequence[Needle]) -> list[Needle]:
-    return contents.written([needle for needle in needles if needle.what.rpartition("/")[2] in _TEXT])
-
-
-def _of(ended: _Ended) -> Sequence[Needle]:
+def _of(ended: Ended) -> Sequence[Needle]:
     """A picture that broke off can't be decoded; its bytes are looked for all the same."""
     found = list(ended.canary.needles)
     if ended.gone.picture:

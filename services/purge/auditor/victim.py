@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from mesh.errors import ConfigError
 from services.purge.auditor.peers import Gateway, User
@@ -18,9 +19,10 @@ _SECONDS = 30.0
 
 
 class Victim:
-    """Makes such clients. address, ca, tokens: the gateway's, as in ``peers.Gateway``."""
+    """Makes such clients. The parameters are the gateway's, as in ``peers.Gateway``."""
 
-    def __init__(self, address: str, ca: Path | None, tokens: Path) -> None:
+    def __init__(self, address: str, ca: Path | None, tokens: Path, *, name: str | None = None) -> None:
+        self._name = name
         self._address = address
         self._ca = ca
         self._tokens = tokens
@@ -31,6 +33,7 @@ class Victim:
             "address": self._address,
             "ca": str(self._ca) if self._ca else "",
             "tokens": str(self._tokens),
+            "name": self._name,
             "scene": scene,
             "policy": policy,
             "ttl": ttl,
@@ -57,8 +60,8 @@ class Victim:
         return photo_id
 
 
-async def _live(header: dict[str, object], ca: bytes | None, data: bytes) -> None:
-    gateway = Gateway(str(header["address"]), ca, Path(str(header["tokens"])))
+async def _live(header: dict[str, Any], ca: bytes | None, data: bytes) -> None:
+    gateway = Gateway(str(header["address"]), ca, Path(str(header["tokens"])), name=header["name"])
     upload = gateway.user().render()
     await upload.start(str(header["scene"]), str(header["policy"]), float(str(header["ttl"])))
     await upload.send(data[: len(data) // 2])

@@ -14,10 +14,9 @@ MACHINE = "machine"
 
 @dataclass(frozen=True, slots=True)
 class Hunted:
-    """What is looked for. raw: the bytes; written: the same as text. photo_ids: of leases that have ended."""
+    """What is looked for. photo_ids: of leases that have ended."""
 
-    raw: NeedleIndex
-    written: NeedleIndex
+    index: NeedleIndex
     photo_ids: frozenset[str] = frozenset()
 
 

@@ -31,7 +31,7 @@ class Memory:
 
     def _one(self, service: str, pid: int, hunted: Hunted, searched: Searched) -> None:
         try:
-            result = memory.search(pid, hunted.raw)
+            result = memory.search(pid, hunted.index)
         except NotPermitted as error:
             searched.failed.append(str(error))
             return
