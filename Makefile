@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := gateway,ingest,render,purge,clients,local,demo,dev
+EXTRAS := gateway,ingest,render,purge,auditor,clients,local,demo,dev
 PHOTO ?=
 OUT ?= out
 # Models and state belong to this checkout; nothing else on the machine is touched.
@@ -12,7 +12,7 @@ export MAYFLY_MODEL_DIR := $(CURDIR)/.models
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test test-fast lint format protos protos-check scenes dashboards model bench clean
+.PHONY: help setup demo up down status audit test test-fast lint format protos protos-check scenes dashboards model bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ down: $(READY) ## Stop it
 
 status: $(READY) ## Where the photos are now
 	@$(BIN)/mayfly status
+
+audit: $(READY) ## Send 100 canaries through a mesh of its own and search everything for what is left (CANARIES=)
+	@$(BIN)/mayfly audit --state "$${MAYFLY_STATE:-.mayfly}" --canaries $(or $(CANARIES),100)
 
 test: $(READY) ## Pass everything: units, the mesh in one process, real processes with a real Valkey
 	@$(BIN)/python -m pytest

@@ -25,6 +25,7 @@ class Trust:
 
     logs:       of any of the logs, former keys too. receipts: None: signatures of receipts are not checked.
     validity:   when receipts' keys were in use. witnesses, quorum: how many of which must have cosigned each log.
+    audits:     the auditor's; None: signatures of audit statements are not checked.
     """
 
     logs: Sequence[Verifier]
@@ -32,6 +33,7 @@ class Trust:
     validity: Sequence[Period] = ()
     witnesses: Sequence[Verifier] = ()
     quorum: int = 0
+    audits: Sequence[Ed25519PublicKey] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,11 @@ def audit_logs(
     if len(set(origins)) != len(origins):
         raise VerificationError("checkpoint", "Two of the logs are the same one; give each log once.")
     kept = {origin: open_checkpoint(note, *trust.logs) for origin, note in (earlier or {}).items() if origin in origins}
-    tally = Tally(None if trust.receipts is None else keyring(trust.receipts), trust.validity)
+    tally = Tally(
+        None if trust.receipts is None else keyring(trust.receipts),
+        trust.validity,
+        None if trust.audits is None else keyring(trust.audits),
+    )
     _read(readers, [shard.checkpoint for shard in shards], kept, tally, progress)
     return Audit(tuple(shards), tally.result(now))
 

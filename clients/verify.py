@@ -16,6 +16,7 @@ from mesh.transparency.errors import VerificationError
 from mesh.transparency.key_list import Period
 from mesh.transparency.merkle import leaf_hash, verify_inclusion
 from mesh.transparency.note import COSIGNATURE, Verifier, open_note
+from services.purge.audit import LoggedAudit, open_statement
 from services.purge.receipt import Grant, LoggedReceipt, Receipt, commitment, open_receipt, parse_entry
 
 MAX_PROBLEMS = 100
@@ -122,6 +123,7 @@ class Recount:
 
     open:      photo_ids granted and not ended yet, in the order of their grants. overdue: those of them whose
                time was up at the moment that the count was asked for.
+    audits:    the auditor's statements, outcome → how many; they begin and end no lease.
     problems:  sentences, at most 100; empty for an honest log.
     """
 
@@ -131,6 +133,7 @@ class Recount:
     expired: int = 0
     open: list[str] = field(default_factory=list)
     overdue: list[str] = field(default_factory=list)
+    audits: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -151,10 +154,20 @@ def recount(entries: Iterable[bytes], *, receipt_keys: Sequence[Ed25519PublicKey
 
 
 class Tally:
-    """A count that goes on. keys: by key id; None: no signature is checked. validity: when keys were in use."""
+    """A count that goes on. keys: by key id; None: no signature is checked. validity: when keys were in use.
 
-    def __init__(self, keys: Mapping[str, Ed25519PublicKey] | None, validity: Sequence[Period] = ()) -> None:
+    audit_keys: the auditor's, by key id; None: signatures of audit statements are not checked.
+    """
+
+    def __init__(
+        self,
+        keys: Mapping[str, Ed25519PublicKey] | None,
+        validity: Sequence[Period] = (),
+        audit_keys: Mapping[str, Ed25519PublicKey] | None = None,
+    ) -> None:
         self._keys = keys
+        self._audit_keys = audit_keys
+        self._audits: dict[str, int] = {}
         self._validity = validity
         self._grants = 0
         self._outcomes = {"settled": 0, "revoked": 0, "expired": 0}
@@ -171,6 +184,8 @@ class Tally:
                 self._expire[parsed.photo_id] = parsed.expire_time
                 self._move(parsed.photo_id, 1)
                 return parsed.expire_time - _USUAL_LEASE
+            if isinstance(parsed, LoggedAudit):
+                return self._audit(parsed)
             receipt = parsed.receipt() if self._keys is None else open_receipt(parsed.envelope, self._keys)
             self._outcomes[receipt.outcome] += 1
             self._move(receipt.photo_id, -1)
@@ -193,7 +208,20 @@ class Tally:
         overdue = [photo_id for photo_id in still_open if self._expire[photo_id] < latest]
         problems += [f"Photo {photo_id} is past its end and has no receipt." for photo_id in overdue]
         problems = problems[:MAX_PROBLEMS]
-        return Recount(self._grants, **self._outcomes, open=still_open, overdue=overdue, problems=problems)
+        return Recount(
+            self._grants,
+            **self._outcomes,
+            open=still_open,
+            overdue=overdue,
+            audits=dict(self._audits),
+            problems=problems,
+        )
+
+    def _audit(self, logged: LoggedAudit) -> float:
+        keys = self._audit_keys
+        statement = logged.statement() if keys is None else open_statement(logged.envelope, keys)
+        self._audits[statement.outcome] = self._audits.get(statement.outcome, 0) + 1
+        return statement.time
 
     def _move(self, photo_id: str, by: int) -> None:
         balance = self._balance.get(photo_id, 0) + by

@@ -80,11 +80,12 @@ def main(service: str, wiring: str, kind: type[MeshSettings]) -> None:
     wiring: the module whose ``build(settings, lockdown)`` makes the App; kind: the settings' class. Neither may import
     gRPC, or start a thread. Exits with 78 and one line when the configuration is wrong or a control is missing.
     """
-    environment.ensure()  # starts this process once more where it must, so it comes first
+    if kind.holds_photos:
+        environment.ensure()  # starts this process once more where it must, so it comes first
     try:
         settings = load(kind, service)
         log.configure(service, settings.instance)
-        lockdown = locking.apply(settings.needs(), settings.lockdown)
+        lockdown = locking.apply(settings.needs(), settings.lockdown) if kind.holds_photos else locking.Lockdown()
         build = importlib.import_module(wiring).build
         asyncio.run(_run(build, settings, lockdown))
     except ConfigError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -57,6 +57,9 @@ class MeshSettings(BaseSettings):
     """What every process of the mesh is told. Each field is the environment variable ``MAYFLY_<FIELD>``."""
 
     model_config = SettingsConfigDict(env_prefix="MAYFLY_", env_file=None, frozen=True)
+
+    holds_photos: ClassVar[bool] = True
+    """Whether photos, or what is left of them, come to it: then it is locked, and its memory forgets."""
 
     instance: Annotated[str, AfterValidator(_instance)] = ""
     """The place in the deployment that this process fills, stable over restarts. Default: ``<service>-0``."""

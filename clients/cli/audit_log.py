@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clients.audit import Audit
     from mesh.transparency.tiles import Reader
 
+_AUDITS = {"clean": "clean", "residue": "that found residue", "incomplete": "incomplete"}
 _SHOWN = 10  # problems, on a terminal
 
 
@@ -37,6 +38,10 @@ def audit_log(
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="Where the logs' heads are kept: each must extend its last one. Updated.", metavar="FILE"),
+    ] = None,
+    audit_key: Annotated[
+        list[Path] | None,
+        typer.Option(help="Public key that signs audit statements, PEM; may be repeated.", metavar="FILE"),
     ] = None,
     server_ca: Annotated[Path | None, typer.Option(help="CA of https servers, PEM. Default: the system's.")] = None,
     as_json: options.Json = False,
@@ -58,7 +63,14 @@ def audit_log(
         if not keys.logs:
             raise UsageFailed("Give the logs' keys: --log-key VKEY, or a list of keys with --key.")
         asked = [Verifier.parse(vkey) for vkey in keys.asked]
-        trusted = Trust([Verifier.parse(v) for v in keys.logs], keys.receipts, keys.validity, asked, keys.quorum)
+        trusted = Trust(
+            [Verifier.parse(vkey) for vkey in keys.logs],
+            keys.receipts,
+            keys.validity,
+            asked,
+            keys.quorum,
+            audits=trust.audit_keys(audit_key, state),
+        )
         with counting_bar("Reading the log", quiet=as_json) as progress:
             audit = audit_logs(readers, trusted, earlier=_kept(checkpoint), now=time.time(), progress=progress)
     except VerificationError as error:
@@ -101,6 +113,7 @@ def _described(audit: Audit) -> dict[str, object]:
         "revoked": count.revoked,
         "expired": count.expired,
         "open": count.open,
+        "audits": count.audits,
     }
 
 
@@ -110,6 +123,9 @@ def _print(audit: Audit) -> None:
         print(f"{shard.checkpoint.origin}: {shard.checkpoint.size} entries, as signed.")
     print(f"Verified: {count.grants} leases = {count.settled} settled + {count.revoked} revoked + ", end="")
     print(f"{count.expired} expired + {len(count.open)} open.")
+    if count.audits:
+        found = ", ".join(f"{number} {_AUDITS[outcome]}" for outcome, number in sorted(count.audits.items()))
+        print(f"Audits in it: {found}.")
     for photo_id in count.open[:_SHOWN]:
         print(f"  open: photo {photo_id}")
     if len(count.open) > _SHOWN:

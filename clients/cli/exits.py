@@ -19,6 +19,7 @@ class ExitCode(enum.IntEnum):
     NOT_ALLOWED = 6
     NOT_VERIFIED = 7
     IRREVOCABLE = 8
+    RESIDUE = 9
     INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
@@ -32,6 +33,7 @@ MEANINGS = (
     (ExitCode.NOT_ALLOWED, "not signed in, or not allowed"),
     (ExitCode.NOT_VERIFIED, "verification failed"),
     (ExitCode.IRREVOCABLE, "a service has not confirmed that a photo is gone"),
+    (ExitCode.RESIDUE, "an audit has found bytes of photos that should be gone"),
     (ExitCode.INTERRUPTED, "interrupted"),
 )
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from clients.cli import (
+    audit,
     audit_log,
     collect,
     demo,
@@ -41,7 +42,7 @@ _PANELS = (
         ),
     ),
     ("The mesh on this machine", (up.up, down.down, status.status, token.token, demo.demo)),
-    ("For operators", (purge.purge,)),
+    ("For operators", (purge.purge, audit.audit)),
 )
 _EPILOG = "Exit status: " + " · ".join(f"{int(code)} {meaning}" for code, meaning in MEANINGS)
 

@@ -54,6 +54,22 @@ def counting_bar(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], No
         yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
+@contextlib.contextmanager
+def audit_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """One bar on stderr for an audit: what it does, canaries done with, of how many."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress as RichProgress  # noqa: PLC0415
+
+    with RichProgress(console=Console(stderr=True)) as bars:
+        task = bars.add_task("starting", total=None)
+        yield lambda what, done, total: bars.update(
+            task, description=f"{what.replace('_', ' '):<30}", completed=done, total=total
+        )
+
+
 class Bars:
     """One task for each stage that was seen."""
 

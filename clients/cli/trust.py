@@ -112,3 +112,20 @@ def _vkeys(given: list[str] | None) -> list[str]:
         lines = path.read_text().splitlines() if path.is_file() else [item]
         found += [line.strip() for line in lines if line.strip()]
     return found
+
+
+def audit_keys(files: list[Path] | None, state: Path) -> list[Ed25519PublicKey] | None:
+    """Keys that sign audit statements: those that were given, or that of the state folder's auditor; None: nobody's.
+
+    Raises UsageFailed, ConfigError.
+    """
+    from clients.local.auditing import public_key  # noqa: PLC0415 - imports the local mesh
+    from services.purge.signing import load_public  # noqa: PLC0415
+
+    if files:
+        try:
+            return [load_public(path.read_bytes()) for path in files]
+        except OSError as error:
+            raise UsageFailed(f"{error.filename}: {error.strerror}.") from None
+    own = public_key(state)
+    return [own] if own is not None else None

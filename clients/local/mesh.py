@@ -16,6 +16,7 @@ from clients.local.ports import free_ports
 from clients.local.processes import is_alive, send, wait_gone
 from clients.local.sign_in import DEFAULT_SUBJECT, MAX_SECONDS, SignIn
 from clients.local.state import ProcessRecord, StateFolder
+from clients.local.valkey import Valkey
 
 _ATTEMPTS = 3
 _KILL_SECONDS = 5.0
@@ -63,6 +64,11 @@ class LocalMesh:
     def valkey_client_url(self) -> str:
         """With purge's own credentials; for those who look at what is left."""
         return self._launcher.valkey.url_with_credentials if self.has_own_valkey else self._launcher.redis_elsewhere
+
+    @property
+    def valkey(self) -> Valkey | None:
+        """Our own server; None when Redis is elsewhere."""
+        return self._launcher.valkey if self.has_own_valkey else None
 
     @property
     def processes(self) -> dict[str, ProcessRecord]:

@@ -35,12 +35,13 @@ _ENVIRONMENT = {
 
 
 class Valkey:
-    """socket: where it listens, or will listen. password_file: 0600, the ACL user's password."""
+    """socket: where it listens, or will listen. password_file: 0600, purge's password; the auditor has its own."""
 
     def __init__(self, state: StateFolder, socket_path: str = "") -> None:
         self._folder = state.valkey
         self._log = state.service_logs / "valkey.log"
         self.password_file = self._folder / "password"
+        self.auditor_password_file = self._folder / "auditor.password"
         self.socket = socket_path
 
     @property
@@ -52,10 +53,9 @@ class Valkey:
         return f"{self.url}&username={USERNAME}&password={self._password()}"
 
     def prepare(self) -> None:
-        """A new password, its ACL file, and a path for the socket."""
-        password = secrets.token_urlsafe(32)
-        write_private(self.password_file, password.encode())
-        rules = acl.acl_rules(USERNAME, hashlib.sha256(password.encode()).hexdigest())
+        """New passwords, their ACL file, and a path for the socket."""
+        digests = [_new_password(path) for path in (self.password_file, self.auditor_password_file)]
+        rules = acl.acl_rules(USERNAME, *digests)
         write_private(self._folder / "users.acl", rules.encode())
         self.socket = self.socket or str(_socket_path(self._folder))
 
@@ -111,6 +111,13 @@ class Valkey:
 
     def _password(self) -> str:
         return self.password_file.read_text()
+
+
+def _new_password(path: Path) -> str:
+    """Its SHA-256, in hex."""
+    password = secrets.token_urlsafe(32).encode()
+    write_private(path, password)
+    return hashlib.sha256(password).hexdigest()
 
 
 def _socket_path(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """Makes the folder of keys that compose.yaml mounts: a development CA with every service's certificate, a sign-in key,
-purge's two signing keys, and the password of Valkey's one user. What exists and is still good is kept.
+the signing keys of purge and the auditor, the auditor's tokens, and the passwords of Valkey's users. What exists and is
+still good is kept.
 
 Usage: python deploy/compose/prepare.py [FOLDER]        (default: secrets, beside compose.yaml)
 
@@ -17,25 +18,36 @@ from clients.local.pki import Pki
 from clients.local.sign_in import SignIn
 from clients.local.state import write_private
 from services.purge.acl import acl_rules
+from services.purge.auditor import keys as auditor
 from services.purge.signing import LOG_FILE, RECEIPTS_FILE, load_private
 
 REDIS_USER = "purge"
+AUDITORS = ("auditor-1", "auditor-2")
+"""The users as whom canaries are sent; each may have four photos on their way."""
 CONTAINER_USER = "10001:10001"
 
 
 def prepare(folder: Path) -> None:
     """Fills ``folder``; directories are 0700, files 0600. Raises ConfigError when a key that is there is no good."""
-    for place in (folder, folder / "pki", folder / "keys", folder / "valkey"):
+    for place in (folder, *(folder / name for name in ("pki", "keys", "valkey", "auditor", "tokens"))):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     Pki(folder / "pki").ensure()
     SignIn(folder / "pki").ensure()
     for name in (RECEIPTS_FILE, LOG_FILE):
         load_private(folder / "keys" / name, create=True)
-    password = folder / "valkey/password"
-    if not password.exists():
-        write_private(password, secrets.token_urlsafe(32).encode())
-    digest = hashlib.sha256(password.read_bytes()).hexdigest()
-    write_private(folder / "valkey/users.acl", acl_rules(REDIS_USER, digest).encode())
+    auditor.load(folder / "auditor")
+    # Good for an hour, which is enough to try it; then the sign-in service has to renew them.
+    tokens = [SignIn(folder / "pki").token(user) for user in AUDITORS]
+    write_private(folder / "tokens/auditor", "\n".join(tokens).encode())
+    digests = [_password(folder / "valkey" / name) for name in ("password", "auditor.password")]
+    write_private(folder / "valkey/users.acl", acl_rules(REDIS_USER, *digests).encode())
+
+
+def _password(path: Path) -> str:
+    """Made if it is missing. Its SHA-256, in hex."""
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32).encode())
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def main() -> None:

@@ -41,14 +41,24 @@ _COMMANDS = {
 }  # fmt: skip
 
 
-def acl_rules(username: str, password_sha256: str) -> str:
+_AUDITORS_COMMANDS = ("ping", "hello", "select", "scan", "dump", "pttl", "cluster|slots", "command", "asking")
+AUDITOR = "auditor"
+"""The user who may read every key, so that it can be searched for what must not be there, and change none."""
+
+
+def acl_rules(username: str, password_sha256: str, auditor_sha256: str = "") -> str:
     """An ACL file: the default user is off, and ``username`` may do what purge does.
 
-    password_sha256: 64 lowercase hex digits, so that no password stands in the file.
+    password_sha256: 64 lowercase hex digits, so that no password stands in the file. auditor_sha256: the same of
+    ``AUDITOR``; without it there is no such user.
     """
     patterns = " ".join(f"~{pattern}" for pattern in _KEYS)
     commands = " ".join(f"+{command}" for group in _COMMANDS.values() for command in group)
-    return f"user default off\nuser {username} on #{password_sha256} {patterns} resetchannels -@all {commands}\n"
+    rules = f"user default off\nuser {username} on #{password_sha256} {patterns} resetchannels -@all {commands}\n"
+    if auditor_sha256:
+        reads = " ".join(f"+{command}" for command in _AUDITORS_COMMANDS)
+        rules += f"user {AUDITOR} on #{auditor_sha256} %R~* resetchannels -@all {reads}\n"
+    return rules
 
 
 def arguments(valkey: bool) -> list[str]:

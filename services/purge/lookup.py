@@ -12,6 +12,7 @@ from mesh.transparency.errors import VerificationError
 from mesh.transparency.merkle import inclusion_proof, leaf_hash, verify_inclusion
 from mesh.transparency.note import Verifier
 from mesh.transparency.tiles import CHECKPOINT_PATH, WIDTH, Reader, TileTree, read_entries
+from services.purge.audit import LoggedAudit
 from services.purge.ledger import Logged
 from services.purge.receipt import Grant, LoggedReceipt, open_receipt, parse_entry
 
@@ -39,6 +40,8 @@ def ended_in(
         latest = 0.0
         for index, entry in enumerate(entries, first):
             parsed = parse_entry(entry)
+            if isinstance(parsed, LoggedAudit):
+                continue
             if isinstance(parsed, Grant):
                 latest = max(latest, parsed.expire_time)  # it was logged before that
                 continue
@@ -67,11 +70,11 @@ def _backwards(reader: Reader, checkpoint: Checkpoint) -> Iterator[tuple[int, li
     for bundle in reversed(range(-(-checkpoint.size // WIDTH))):
         first = bundle * WIDTH
         entries = read_entries(reader, bundle, min(WIDTH, checkpoint.size - first))
-        _check(entries, first, checkpoint, tree)
+        check_bundle(entries, first, checkpoint, tree)
         yield first, entries
 
 
-def _check(entries: list[bytes], first: int, checkpoint: Checkpoint, tree: TileTree) -> None:
+def check_bundle(entries: list[bytes], first: int, checkpoint: Checkpoint, tree: TileTree) -> None:
     """That these are the log's entries from ``first`` on: an inclusion proof of the first one, in which every hash
     within the bundle is computed from the entries, leads to the root."""
     leaves = [leaf_hash(entry) for entry in entries]

@@ -21,6 +21,7 @@ from mesh.transparency import dsse
 from mesh.transparency.canonical import fields, from_json, items, text, to_json
 from mesh.transparency.errors import VerificationError
 from mesh.transparency.keys import SigningKey
+from services.purge.audit import LoggedAudit
 
 TYPE: Final = "https://mayfly.dev/receipt/v1"
 PAYLOAD_TYPE: Final = "application/vnd.mayfly.receipt.v1+json"
@@ -201,7 +202,7 @@ class LoggedReceipt:
         return Receipt.from_json(self.envelope.payload)
 
 
-LogEntry = Grant | LoggedReceipt
+LogEntry = Grant | LoggedReceipt | LoggedAudit
 
 
 def parse_entry(entry: bytes) -> LogEntry:
@@ -209,6 +210,8 @@ def parse_entry(entry: bytes) -> LogEntry:
     value = from_json(entry, "entry")
     if isinstance(value, dict) and value.get("type") == "receipt":
         return LoggedReceipt(dsse.Envelope.from_value(fields(value, _LOGGED, "entry")["envelope"]))
+    if isinstance(value, dict) and value.get("type") == "audit":
+        return LoggedAudit.from_value(value)
     grant = fields(value, _GRANT, "entry")
     try:
         parsed = Grant(text(grant["photo_id"], "entry"), _parse_time(grant["expire_time"]))
@@ -216,7 +219,7 @@ def parse_entry(entry: bytes) -> LogEntry:
     except ValueError as error:
         raise VerificationError("entry", "A field of the grant holds what a grant never holds.") from error
     if not same:
-        raise VerificationError("entry", "This is neither a grant nor a receipt.")
+        raise VerificationError("entry", "This is neither a grant, a receipt nor an audit.")
     return parsed
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from services.purge.audit import LoggedAudit
 from services.purge.receipt import LoggedReceipt, parse_entry
 
 RECENT_SECONDS = 3600  # as long as Redis keeps a receipt
@@ -38,7 +39,13 @@ class Ended(NamedTuple):
     ended: int
 
 
-Fact = Granted | Ended
+class Audited(NamedTuple):
+    """An audit statement, which neither begins nor ends a lease."""
+
+    outcome: str
+
+
+Fact = Granted | Ended | Audited
 
 
 def read_fact(entry: bytes) -> Fact:
@@ -50,6 +57,8 @@ def read_fact(entry: bytes) -> Fact:
         value = json.loads(entry)
         if entry.startswith(_GRANT):
             return Granted(value["photo_id"], _seconds(value["expire_time"]))
+        if value["type"] == "audit":
+            return Audited(LoggedAudit.from_value(value).statement().outcome)
         receipt = json.loads(base64.b64decode(value["envelope"]["payload"]))
         return Ended(receipt["photo_id"], receipt["outcome"], receipt["reason"], _seconds(receipt["ended_time"]))
     except (ValueError, KeyError, TypeError):
@@ -57,6 +66,8 @@ def read_fact(entry: bytes) -> Fact:
         if isinstance(parsed, LoggedReceipt):
             receipt = parsed.receipt()
             return Ended(receipt.photo_id, receipt.outcome, receipt.reason, receipt.ended_time)
+        if isinstance(parsed, LoggedAudit):
+            return Audited(parsed.statement().outcome)
         return Granted(parsed.photo_id, parsed.expire_time)
 
 
@@ -122,7 +133,7 @@ class Tally:
         if isinstance(fact, Granted):
             self.granted += 1
             self.packed[fact.photo_id] = fact.expire << _INDEX_BITS | index
-        else:
+        elif isinstance(fact, Ended):
             self.ended[fact.outcome, fact.reason] += 1
             self.packed.pop(fact.photo_id, None)
             self.recent.add(fact.photo_id, index, fact.ended)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.lockdown.locking import Lockdown
-from services.purge import operator_servicer
+from services.purge import audit_servicer, operator_servicer
+from services.purge.audits import Audits
 from services.purge.config import PurgeSettings
 from services.purge.core import Core, Farewell
 from services.purge.key_ring import KeyRing, read_list
@@ -23,6 +24,7 @@ ALLOWED = {
     **{f"/{REGISTRY}/{method}": frozenset({"gateway"}) for method in _REGISTRY_METHODS},
     f"/{CUSTODY}/Attend": frozenset({"gateway", "ingest", "render"}),
     **operator_servicer.ALLOWED,
+    **audit_servicer.ALLOWED,
 }
 
 
@@ -71,8 +73,9 @@ def build(settings: PurgeSettings, lockdown: Lockdown) -> App:
     server = parts.inside_server(ALLOWED)
     add_to(server.grpc, core, settings.trust_domain)
     operator_servicer.add_to(server.grpc, core.operator)
+    audit_servicer.add_to(server.grpc, Audits(log, parts.clock))
     if settings.reflection:
-        server.serve_reflection((REGISTRY, CUSTODY, operator_servicer.OPERATOR))
+        server.serve_reflection((REGISTRY, CUSTODY, operator_servicer.OPERATOR, audit_servicer.AUDIT))
     app = parts.app(core, server=server)
     witnessing = Witnessing(log, witnesses, parts.clock)
     metrics.witnesses(witnessing.results, lambda: log.cosigned_size)

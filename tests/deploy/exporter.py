@@ -1,7 +1,8 @@
-"""The true metrics of the four services on true ops ports, without the services; at peace until a test disturbs it."""
+"""The true metrics of all processes on true ops ports, without the processes; at peace until a test disturbs it."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,13 +21,15 @@ from mesh.transparency.note import Signer
 from services.gateway.metrics import GatewayMetrics
 from services.ingest.metrics import IngestMetrics
 from services.purge.address import RedisAddress
+from services.purge.auditor.metrics import AuditorMetrics
+from services.purge.auditor.run import Report
 from services.purge.core import Core
 from services.purge.grants import Terms
 from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
 from services.purge.witnessing import Witnessing
 from services.render.metrics import RenderMetrics
-from tests.deploy.settings import SERVICES
+from tests.deploy.settings import AUDITOR, SERVICES
 
 _ORIGIN = "mayfly.local/log"
 _VALUES = {
@@ -35,6 +38,9 @@ _VALUES = {
     "reason": "delivered",
     "control": "no_core_dumps",
     "registry": "purge:9000",
+    "where": "memory",
+    "ending": "delivered",
+    "countings": "metrics",
 }
 
 
@@ -44,8 +50,10 @@ class Mesh:
     def __init__(self, folder: Path) -> None:
         clock = SystemClock()
         log.withheld = 0  # one count a process: other tests have withheld fields before
-        self.metrics = {service: MeshMetrics(service, "0.0.0") for service in SERVICES}
+        self.metrics = {service: MeshMetrics(service, "0.0.0") for service in (*SERVICES, AUDITOR)}
         for service, metrics in self.metrics.items():
+            if service == AUDITOR:
+                continue
             CustodyBook(service, clock, metrics)
             metrics.custody_stream_up.labels(service, _VALUES["registry"]).set(service != "purge")
             _touch(metrics, service)
@@ -73,6 +81,10 @@ class Mesh:
             metrics=purge,
         )
         purge.witnesses(Witnessing(self.log, [], clock).results, lambda: self.log.cosigned_size)
+        self.auditor = AuditorMetrics(self.metrics[AUDITOR].registry, SERVICES)
+        self.auditor.interval.set(900)
+        self.auditor.ran(Report(sent=Counter(delivered=1), control=1.0), clock.wall())
+        self.auditor.looked({})
         self.core.link.up = True
         self.core.attestation.violations = {}
 
@@ -80,7 +92,7 @@ class Mesh:
 @asynccontextmanager
 async def exporting(mesh: Mesh) -> AsyncIterator[Mapping[str, str]]:
     """Serves them; gives service -> HOST:PORT."""
-    ports = {service: OpsServer("127.0.0.1:0", mesh.metrics[service].registry, Health()) for service in SERVICES}
+    ports = {service: OpsServer("127.0.0.1:0", own.registry, Health()) for service, own in mesh.metrics.items()}
     for port in ports.values():
         await port.start()
     try:

@@ -35,6 +35,8 @@ class PrometheusServer:
         deployed = _seconds(config["global"]["evaluation_interval"])
         interval = f"{round(every * 1000)}ms"
         config["global"] = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
+        # A mesh without an auditor is not scraped for one.
+        config["scrape_configs"] = [each for each in config["scrape_configs"] if each["job_name"] in targets]
         for scrape in config["scrape_configs"]:
             scrape["static_configs"] = [{"targets": [targets[scrape["job_name"]]]}]
         (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML

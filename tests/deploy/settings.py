@@ -11,6 +11,9 @@ from typing import Any
 from mesh.config import MeshSettings
 
 SERVICES = ("gateway", "ingest", "render", "purge")
+AUDITOR = "auditor"
+"""Not a service that has photos; it is told what the services are told, and more."""
+_MODULES = {AUDITOR: "services.purge.auditor.config"}
 
 
 @dataclass(slots=True)
@@ -25,14 +28,14 @@ class Setting:
     @property
     def row(self) -> str:
         """What the table in docs/operations.md must begin this variable's row with."""
-        who = "all" if len(self.services) == len(SERVICES) else ", ".join(self.services)
+        who = "all" if set(SERVICES) <= set(self.services) else ", ".join(self.services)
         default = {None: "must be set", "": "none", "…": "see there"}.get(self.default, f"`{self.default}`")
         return f"| `{self.name}` | {who} | {default} |"
 
 
 def settings_of(service: str) -> type[MeshSettings]:
     """The one settings class of a service."""
-    module = importlib.import_module(f"services.{service}.config")
+    module = importlib.import_module(_MODULES.get(service, f"services.{service}.config"))
     (found,) = (
         value
         for value in vars(module).values()
@@ -44,7 +47,7 @@ def settings_of(service: str) -> type[MeshSettings]:
 def settings() -> list[Setting]:
     """All of them, the shared ones first."""
     found: dict[str, Setting] = {}
-    for service in SERVICES:
+    for service in (*SERVICES, AUDITOR):
         cls = settings_of(service)
         texts = _texts(MeshSettings) | _texts(cls)
         for field_name, info in cls.model_fields.items():

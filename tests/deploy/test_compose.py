@@ -15,7 +15,7 @@ from mesh.config import load
 from mesh.testing.valkey import ValkeyServer
 from services.purge import acl
 from tests.deploy.programs import DEPLOY, program, read_yaml, run
-from tests.deploy.settings import SERVICES, settings_of
+from tests.deploy.settings import AUDITOR, SERVICES, settings_of
 
 FILE = DEPLOY / "compose/compose.yaml"
 COMPOSE: dict[str, Any] = read_yaml(FILE)
@@ -46,14 +46,22 @@ def test_a_container_can_write_nothing_and_become_nobody(name: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["user"] == "10001:10001"
+    assert service["user"] == ("0:0" if name == AUDITOR else "10001:10001")
     assert service["ipc"] == "none"
     assert service["mem_limit"] == service["memswap_limit"], "memory and swap together must not be more than memory"
     assert service["restart"] == "unless-stopped"
     assert "healthcheck" in service
 
 
-@pytest.mark.parametrize("name", [*SERVICES, "valkey"])
+@pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
+def test_only_the_auditor_may_look_into_others(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service.get("cap_add", []) == (["SYS_PTRACE", "DAC_READ_SEARCH"] if name == AUDITOR else [])
+    assert service.get("pid") == ("host" if name == AUDITOR else None)
+    assert not service.get("privileged")
+
+
+@pytest.mark.parametrize("name", [*SERVICES, AUDITOR, "valkey"])
 def test_who_may_hold_photos_has_no_folder_to_put_them(name: str) -> None:
     service = COMPOSE["services"][name]
     assert service["ulimits"] == {"core": 0}
@@ -64,7 +72,7 @@ def test_who_may_hold_photos_has_no_folder_to_put_them(name: str) -> None:
 
 
 def test_only_the_gateway_is_reachable_from_outside() -> None:
-    for name in (*SERVICES, "valkey"):
+    for name in (*SERVICES, AUDITOR, "valkey"):
         service = COMPOSE["services"][name]
         open_networks = [network for network in service.get("networks", ()) if not COMPOSE["networks"][network]]
         assert bool(service.get("ports")) == (name == "gateway")
@@ -77,7 +85,7 @@ def test_only_the_log_is_on_a_disk() -> None:
     assert on_disk == ["log"]
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [*SERVICES, AUDITOR])
 def test_a_service_is_told_what_it_needs_and_nothing_else(
     name: str, prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +122,8 @@ async def test_a_real_valkey_starts_with_this_command_and_lets_purge_in(prepared
 
 
 def test_preparing_twice_keeps_every_key(prepared: Path) -> None:
-    before = {path: hashlib.sha256(path.read_bytes()).digest() for path in prepared.rglob("*") if path.is_file()}
+    kept = [path for path in prepared.rglob("*") if path.is_file() and path.parent.name != "tokens"]
+    before = {path: hashlib.sha256(path.read_bytes()).digest() for path in kept}
     prepare(prepared)
     assert before == {path: hashlib.sha256(path.read_bytes()).digest() for path in before}
 
@@ -144,4 +153,9 @@ def _value(value: str, prepared: Path, mounted: dict[str, Path]) -> str:
         return str(mounted[value])
     if value.startswith("${"):
         return value.partition(":-")[2].rstrip("}")
-    return {"/run/mayfly/keys": str(prepared / "keys"), "/var/lib/mayfly/log": str(prepared)}.get(value, value)
+    folders = {
+        "/run/mayfly/keys": "keys",
+        "/run/mayfly/tokens/auditor": "tokens/auditor",
+        "/var/lib/mayfly/log": "",
+    }
+    return str(prepared / folders[value]) if value in folders else value

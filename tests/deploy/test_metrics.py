@@ -76,7 +76,7 @@ async def test_a_real_prometheus_fills_every_panel_and_fires_and_clears(tmp_path
 async def test_a_panel_that_asks_for_nothing_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [("Empty", "mayfly_no_such_thing"), ("Broken", "sum(("), ("Unfilled", "up[$__mystery]"), ("Good", "1")]
     monkeypatch.setattr("tests.deploy.panels.queries", lambda: iter(asked))
-    targets = dict.fromkeys(("gateway", "ingest", "render", "purge"), "127.0.0.1:9")
+    targets = dict.fromkeys(("gateway", "ingest", "render", "purge", "auditor"), "127.0.0.1:9")
     with PrometheusServer(tmp_path, targets) as prometheus:
         faults = check_panels(prometheus.url)
     assert [fault.partition(":")[0] for fault in faults] == ["Empty", "Broken", "Unfilled"]

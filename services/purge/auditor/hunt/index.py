@@ -62,13 +62,17 @@ class NeedleIndex:
     It takes about 25 bytes for each distinct window. Not changed by a search, so threads may share it.
     """
 
-    def __init__(self, needles: Sequence[Needle], *, common: Iterable[bytes] = ()) -> None:
-        """common:  what is no sign of these needles: for example the same kinds of bytes made of another photo."""
+    def __init__(self, needles: Sequence[Needle], *, common: Iterable[bytes] = (), known: Words | None = None) -> None:
+        """common:  what is no sign of these needles: for example the same kinds of bytes made of another photo.
+        known:   the same as ``common_hashes`` gives it.
+        """
         self._names = tuple(needle.what for needle in needles)
         self._text = as_bytes(b"".join(needle.data for needle in needles))
         self._ends = np.cumsum([len(needle.data) for needle in needles], dtype=np.int64)
         hashes, positions = self._windows(needles)
         fresh = unknown(hashes, common_hashes(common))
+        if known is not None:
+            fresh &= unknown(hashes, known)
         self._adopt(hashes[fresh], positions[fresh])
 
     @property

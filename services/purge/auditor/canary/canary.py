@@ -1,0 +1,89 @@
+"""A canary: a synthetic photo of which every byte that matters is random, and what must not be found of it."""
+
+from __future__ import annotations
+
+import secrets as system
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+
+import numpy as np
+from PIL import features
+
+from services.purge.auditor.canary import formats, pixels, secrets
+from services.purge.auditor.canary.drawing import Pixels, draw
+from services.purge.auditor.hunt.index import Needle
+
+_USUAL = (384, 288)
+_LARGE = (3072, 160)  # twice a decoder's working size, so that it scales by a half and the tile stays a tile
+_SMALL = (96, 96)  # less than any scene takes
+_PLAIN = ("jpeg", "png", "webp")
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """kind: format, or format and size. data: what is uploaded. needles: what must not be found, by kind of bytes."""
+
+    kind: str
+    data: bytes
+    needles: tuple[Needle, ...]
+
+
+def kinds() -> tuple[str, ...]:
+    """What this machine can encode."""
+    more = ["avif"] if features.check("avif") else []
+    try:
+        import pillow_heif  # noqa: F401, PLC0415 - an extra
+    except ImportError:
+        pass
+    else:
+        more.append("heic")
+    return (*_PLAIN, *more, "jpeg_large", "png_large")
+
+
+def make(kind: str) -> Canary:
+    """A new one, unlike any other."""
+    return _make(kind, system.randbits(128))
+
+
+@cache
+def twin(kind: str) -> tuple[Needle, ...]:
+    """Those of another canary of that kind: what two have in common is no sign of either."""
+    return _make(kind, 1).needles
+
+
+def of_picture(data: bytes) -> Iterator[Needle]:
+    """What must not be found of a picture that came back."""
+    yield Needle("picture", data)
+    rows = pixels.picture_rows(pixels.decoded(data))
+    yield from islice(_layouts("picture_pixels", rows), 2)
+
+
+def _make(kind: str, seed: int) -> Canary:
+    random = np.random.default_rng(seed)
+    name, _, size = kind.partition("_")
+    width, height = {"": _USUAL, "large": _LARGE, "small": _SMALL}.get(size, _USUAL)
+    drawn, said = draw(random, width, height), secrets.make(random)
+    if kind == "malformed":
+        data = formats.malformed(drawn, said)
+        return Canary(kind, data, (Needle("upload", data),))
+    if kind == "undecodable":
+        data = formats.undecodable(drawn, said)
+        return Canary(kind, data, (Needle("upload", data), *_layouts("pixels", drawn)))
+    data = formats.ENCODERS[name](drawn, said)
+    return Canary(kind, data, (Needle("upload", data), *_pixels(data, height)))
+
+
+def _pixels(data: bytes, height: int) -> Iterator[Needle]:
+    """As a decoder has them, and at working size if that is another one."""
+    image = pixels.decoded(data)
+    scaled = pixels.at_working_size(image)
+    if scaled is not image:
+        # Nothing but a decoder ever has these, and it has no floats.
+        yield from islice(_layouts("full_pixels", pixels.canary_rows(image, height)), 2)
+    yield from _layouts("pixels", pixels.canary_rows(scaled, height))
+
+
+def _layouts(what: str, rows: Pixels) -> Iterator[Needle]:
+    return (Needle(what, layout) for layout in pixels.layouts(rows))

@@ -1,0 +1,73 @@
+"""Do the countings agree? admitted = live + settled + revoked + expired, at each hop and over all (R6).
+
+The parties aren't asked in one instant, so they may differ for a moment; what differs in several looks is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from mesh.errors import Unavailable
+from services.purge.auditor.countings import HOPS, Said, Signed, Uncounted, said
+
+Differences = dict[str, frozenset[str]]
+"""Which two disagree → the photo_ids in question, or by how much where a number is all there is."""
+DIFFERENCES = ("log_without_redis", "redis_without_log", "ended_twice", "metrics", "metrics_against_log", *HOPS)
+
+
+class Reconciler:
+    """leases: photo_ids that have a record in Redis; None: nobody may look there. looks: how many in a row must agree
+    about a difference."""
+
+    def __init__(
+        self,
+        metrics: Sequence[tuple[str, str]],
+        leases: Callable[[], set[str]] | None,
+        *,
+        looks: int = 3,
+    ) -> None:
+        self._metrics = metrics
+        self._leases = leases
+        self._signed = Signed([address for service, address in metrics if service == "purge"])
+        self._looks = looks
+        self._history: list[Differences] = []
+
+    def look(self) -> Differences:
+        """Takes all countings once; returns what differs in this look as in the ones before it. Blocks.
+
+        Raises Uncounted.
+        """
+        counted = said(self._metrics)
+        try:
+            records = self._leases() if self._leases is not None else None
+        except Unavailable as error:
+            raise Uncounted(f"Redis can't be read ({error.reason})") from None
+        self._signed.read_on()
+        self._history = [*self._history[1 - self._looks :], _compare(counted, records, self._signed)]
+        return self.standing()
+
+    def standing(self) -> Differences:
+        """What has differed in each of the last looks; nothing before there were enough of them."""
+        if len(self._history) < self._looks:
+            return {}
+        found = {
+            name: frozenset.intersection(*(each.get(name, frozenset()) for each in self._history))
+            for name in DIFFERENCES
+        }
+        return {name: what for name, what in found.items() if what}
+
+
+def _compare(counted: Said, records: set[str] | None, signed: Signed) -> Differences:
+    found: Mapping[str, set[str]] = {
+        "log_without_redis": signed.open - records if records is not None else set(),
+        "redis_without_log": records - signed.open if records is not None else set(),
+        "ended_twice": signed.twice,
+        "metrics": _number(counted.granted - counted.live - counted.ended),
+        "metrics_against_log": _number(counted.live - len(signed.open)),
+        **{hop: _number(counted.custody[hop] - counted.held[hop]) for hop in HOPS},
+    }
+    return {name: frozenset(what) for name, what in found.items() if what}
+
+
+def _number(difference: int) -> set[str]:
+    return {f"{difference:+d}"} if difference else set()

@@ -1,0 +1,275 @@
+"""One audit: canaries sent through every way of ending, and after each round of them a hunt for what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+
+from mesh.clock import Clock
+from mesh.errors import ConfigError, MeshError, NotFound, Unavailable
+from mesh.transparency.bundle import Bundle
+from mesh.transparency.errors import VerificationError
+from services.purge.audit import Residue, Statement
+from services.purge.auditor import control
+from services.purge.auditor.canary import canary
+from services.purge.auditor.canary.canary import Canary
+from services.purge.auditor.endings import ENDINGS, Ending, Gone, Trip, UnexpectedEnd, wait_for
+from services.purge.auditor.hunt.index import Needle, NeedleIndex, common_hashes
+from services.purge.auditor.hunt.process import NotPermitted
+from services.purge.auditor.hunt.tables import distinct
+from services.purge.auditor.hunt.words import Words
+from services.purge.auditor.peers import Gateway, User
+from services.purge.auditor.places.found import Found, Hunted, Place
+from services.purge.auditor.victim import Victim
+from services.purge.receipt import Receipt
+
+_RECEIPT_SECONDS = 30.0  # beyond the lease's end
+CONTROL = "control"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """endings: in the order in which they are gone through. canaries: how many of each. round: canaries between hunts.
+
+    settle: seconds between the last end of a round and its hunt. parallel: canaries on their way at one time.
+    """
+
+    endings: Sequence[Ending]
+    canaries: int
+    round: int
+    parallel: int
+    settle: float
+    scenes: Sequence[str]
+    policy: str
+    kinds: Sequence[str]
+
+    def sequence(self) -> list[tuple[Ending, str, str]]:
+        """Each ending with the kind of its canary and its scene; the canaries are spread evenly over the endings."""
+        share, rest = divmod(self.canaries, len(self.endings))
+        counts = [share + (number < rest) for number in range(len(self.endings))]
+        kinds, scenes = itertools.cycle(self.kinds), itertools.cycle(self.scenes)
+        return [
+            (ending, ending.kind or next(kinds), next(scenes))
+            for ending, count in zip(self.endings, counts, strict=True)
+            for _ in range(count)
+        ]
+
+
+@dataclass(slots=True)
+class Report:
+    """What an audit came to. sent: way of ending → canaries that ended so. residue: (ending, service, where) → bytes.
+
+    found: the same one by one, with its details. failed: what could not be sent or searched, in plain words.
+    index: of the statement in the log.
+    control: share of the positive control that was found; below ``control.ENOUGH`` the hunter is blind.
+    """
+
+    sent: Counter[str] = field(default_factory=Counter)
+    residue: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    found: list[tuple[str, Found]] = field(default_factory=list)
+    searched: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    control: float = 0.0
+    hunts: int = 0
+    hunting: float = 0.0
+    seconds: float = 0.0
+    reconciled: bool | None = None
+    differences: dict[str, list[str]] = field(default_factory=dict)
+    index: int | None = None
+
+    @property
+    def outcome(self) -> str:
+        """Of ``services.purge.audit.OUTCOMES``."""
+        if self.residue:
+            return "residue"
+        return "incomplete" if self.failed or self.control < control.ENOUGH or self.reconciled is False else "clean"
+
+    def by_service(self) -> Counter[tuple[str, str]]:
+        """(service, where) → bytes."""
+        sizes: Counter[tuple[str, str]] = Counter()
+        for (_, service, where), size in self.residue.items():
+            sizes[service, where] += size
+        return sizes
+
+    def statement(self, time: float) -> Statement:
+        return Statement(
+            time=round(time),
+            outcome=self.outcome,
+            canaries=dict(sorted(self.sent.items())),
+            searched=dict(sorted(self.searched.items())),
+            residue=tuple(Residue(service, where, n) for (service, where), n in sorted(self.by_service().items())),
+            reconciled=self.reconciled,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A canary whose lease has ended."""
+
+    ending: Ending
+    canary: Canary
+    gone: Gone
+
+
+Progress = Callable[[str, int, int], None]
+"""What is being done, how many canaries are done with, of how many."""
+
+
+class Audit:
+    """Runs once. parked: see ``endings.Trip``."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        gateway: Gateway,
+        victim: Victim,
+        places: Sequence[Place],
+        parked: Callable[[str], Awaitable[bytes]],
+        clock: Clock,
+        progress: Progress = lambda what, done, total: None,
+    ) -> None:
+        self._plan = plan
+        self._gateway = gateway
+        self._victim = victim
+        self._places = places
+        self._parked = parked
+        self._clock = clock
+        self._progress = progress
+        self._slots = asyncio.Semaphore(plan.parallel)
+        self._pictures: list[bytes] = []
+        self.report = Report()
+
+    async def run(self) -> Report:
+        """Nothing that goes wrong on the way is raised: the report says it."""
+        began = self._clock.monotonic()
+        await self._check_the_hunter()
+        self._progress("making pictures to compare with", 0, self._plan.canaries)
+        await self._make_pictures()
+        sequence = self._plan.sequence()
+        for at in range(0, len(sequence), self._plan.round):
+            round_ = sequence[at : at + self._plan.round]
+            self._progress(f"sending: {round_[0][0].name}", at, len(sequence))
+            ended = await asyncio.gather(*(self._send(*each) for each in round_))
+            await self._clock.sleep(self._plan.settle)
+            self._progress("hunting", at + len(round_), len(sequence))
+            await self._hunt([each for each in ended if each is not None])
+        self.report.seconds = self._clock.monotonic() - began
+        return self.report
+
+    async def _check_the_hunter(self) -> None:
+        sample = canary.make(self._plan.kinds[0])
+        index = NeedleIndex(sample.needles[:1], common=[each.data for each in canary.twin(sample.kind)[:1]])
+        try:
+            self.report.control = await asyncio.to_thread(control.found_share, sample.data, index)
+        except NotPermitted as error:
+            self.report.failed.append(str(error))
+
+    async def _make_pictures(self) -> None:
+        """One of each scene, of which nothing is sought: what later ones share with it is no sign of them."""
+        ending = next(ending for ending in ENDINGS if ending.name == "delivered")
+        for scene in self._plan.scenes:
+            made = await self._send(ending, self._plan.kinds[0], scene)
+            if made is not None:
+                self._pictures.append(made.gone.picture)
+        self.report.sent.clear()
+
+    async def _send(self, ending: Ending, kind: str, scene: str) -> Ended | None:
+        async with self._slots:
+            sent = await asyncio.to_thread(canary.make, kind)
+            trip = Trip(
+                self._gateway.user(),
+                sent,
+                scene,
+                self._plan.policy,
+                ending.ttl,
+                self._clock,
+                self._victim,
+                self._parked,
+            )
+            try:
+                gone = await ending.run(trip)
+                await self._ended(trip.user, gone, ending)
+            except (MeshError, UnexpectedEnd, ConfigError, EOFError) as error:
+                self.report.failed.append(f"a canary ({kind}) did not end as {ending.name}: {_word(error)}")
+                return None
+        self.report.sent[ending.name] += 1
+        return Ended(ending, sent, gone)
+
+    async def _ended(self, user: User, gone: Gone, ending: Ending) -> None:
+        """Waits for the receipt. Raises UnexpectedEnd without one, or when it says something else."""
+
+        async def receipt() -> Receipt | None:
+            try:
+                bundle = await user.receipt(gone.photo_id)
+            except (NotFound, Unavailable):
+                return None
+            return Receipt.from_json(Bundle.from_json(bundle).envelope.payload)
+
+        try:
+            found: Receipt | None = await wait_for(receipt, ending.ttl + _RECEIPT_SECONDS, self._clock)
+        except VerificationError:
+            raise UnexpectedEnd("RECEIPT_MALFORMED") from None
+        if found is None:
+            raise UnexpectedEnd("NO_RECEIPT")
+        if found.outcome != ending.outcome:
+            raise UnexpectedEnd(found.outcome)
+
+    async def _hunt(self, ended: Sequence[Ended]) -> None:
+        began = self._clock.monotonic()
+        hunted = await asyncio.to_thread(hunted_for, ended, self._pictures)
+        for place in self._places:
+            for searched in await asyncio.to_thread(place.search, hunted):
+                self.report.searched[searched.where] += searched.bytes
+                self.report.failed.extend(each for each in searched.failed if each not in self.report.failed)
+                for found in searched.found:
+                    self._blame(found)
+        self.report.hunts += 1
+        self.report.hunting += self._clock.monotonic() - began
+
+    def _blame(self, found: Found) -> None:
+        """Needles are called by way of ending and kind; what is found without one is nobody's."""
+        ending, _, _ = found.what.rpartition("/")
+        self.report.residue[ending or "any", found.service, found.where] += found.bytes
+        self.report.found.append((ending or "any", found))
+
+
+def hunted_for(ended: Sequence[Ended], pictures: Sequence[bytes] = ()) -> Hunted:
+    """pictures: others than those that are sought."""
+    needles = [Needle(f"{each.ending.name}/{needle.what}", needle.data) for each in ended for needle in _of(each)]
+    others = [needle.data for picture in pictures for needle in canary.of_picture(picture)]
+    shared = [_shared(kind) for kind in sorted({each.canary.kind for each in ended})]
+    known = distinct(np.concatenate([common_hashes(others), *shared]))
+    return Hunted(NeedleIndex(needles, known=known), frozenset(each.gone.photo_id for each in ended))
+
+
+@cache
+def _shared(kind: str) -> Words:
+    """What any two canaries of a kind have in common."""
+    return common_hashes(needle.data for needle in canary.twin(kind))
+
+
+def _of(ended: Ended) -> Sequence[Needle]:
+    """A picture that broke off can't be decoded; its bytes are looked for all the same."""
+    found = list(ended.canary.needles)
+    if ended.gone.picture:
+        try:
+            found += canary.of_picture(ended.gone.picture)
+        except (OSError, SyntaxError, ValueError):
+            found.append(Needle("picture", ended.gone.picture))
+    if ended.gone.ciphertext:
+        found.append(Needle("ciphertext", ended.gone.ciphertext))
+    return found
+
+
+def _word(error: Exception) -> str:
+    """A reason; never a sentence that could quote something."""
+    if isinstance(error, MeshError):
+        return error.reason
+    return str(error) if isinstance(error, UnexpectedEnd) else type(error).__name__

@@ -1,0 +1,75 @@
+"""A client in a process of its own that is killed in the midst of its upload.
+
+Run as a module, it is that client: a header in JSON on the first line of stdin, then the photo. It prints the photo_id
+once half of the photo is sent, and then waits to be killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from mesh.errors import ConfigError
+from services.purge.auditor.peers import Gateway, User
+
+_SECONDS = 30.0
+
+
+class Victim:
+    """Makes such clients. The parameters are the gateway's, as in ``peers.Gateway``."""
+
+    def __init__(self, address: str, ca: Path | None, tokens: Path, *, name: str | None = None) -> None:
+        self._name = name
+        self._address = address
+        self._ca = ca
+        self._tokens = tokens
+
+    async def send_and_die(self, _user: User, data: bytes, scene: str, policy: str, ttl: float) -> str:
+        """The photo_id, once the client is dead. ConfigError if it can't do its work."""
+        header = {
+            "address": self._address,
+            "ca": str(self._ca) if self._ca else "",
+            "tokens": str(self._tokens),
+            "name": self._name,
+            "scene": scene,
+            "policy": policy,
+            "ttl": ttl,
+        }
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", __name__, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            async with asyncio.timeout(_SECONDS):
+                child.stdin.write(json.dumps(header).encode() + b"\n" + data)
+                child.stdin.write_eof()
+                photo_id = (await child.stdout.readline()).decode().strip()
+        except TimeoutError:
+            photo_id = ""
+        finally:
+            if child.returncode is None:
+                child.kill()
+            await child.wait()
+        if not photo_id:
+            raise ConfigError("A client that was to be killed could not send its photo.")
+        return photo_id
+
+
+async def _live(header: dict[str, Any], ca: bytes | None, data: bytes) -> None:
+    gateway = Gateway(str(header["address"]), ca, Path(str(header["tokens"])), name=header["name"])
+    upload = gateway.user().render()
+    await upload.start(str(header["scene"]), str(header["policy"]), float(str(header["ttl"])))
+    await upload.send(data[: len(data) // 2])
+    sys.stdout.write(upload.photo_id + "\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    said = json.loads(sys.stdin.buffer.readline())
+    asyncio.run(_live(said, Path(said["ca"]).read_bytes() if said["ca"] else None, sys.stdin.buffer.read()))

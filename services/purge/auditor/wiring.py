@@ -1,0 +1,63 @@
+"""Builds the auditor."""
+
+from __future__ import annotations
+
+import resource
+from importlib.metadata import version
+
+from mesh.app import App
+from mesh.clock import SystemClock
+from mesh.health import Health
+from mesh.identity import Identity
+from mesh.lockdown.locking import Lockdown
+from mesh.metrics import MeshMetrics
+from mesh.ops import OpsServer
+from services.purge.auditor import keys
+from services.purge.auditor.auditor import Auditor, Schedule
+from services.purge.auditor.config import AuditorSettings, pairs
+from services.purge.auditor.keys import PublicKey
+from services.purge.auditor.metrics import AuditorMetrics
+from services.purge.auditor.peers import Purge
+from services.purge.auditor.places.found import MACHINE
+
+SERVICE = "auditor"
+
+
+def build(settings: AuditorSettings, _lockdown: Lockdown) -> App:
+    """The auditor, ready to run. ConfigError if its environment or its key is wrong.
+
+    It is no holder of photos: it has no custody, serves no gRPC, and may read what others lock away.
+    """
+    metrics = MeshMetrics(SERVICE, version("mayfly"))
+    services = [service for service, _ in pairs(settings.auditor_processes)]
+    own = AuditorMetrics(metrics.registry, [*dict.fromkeys(services), MACHINE])
+    own.interval.set(settings.auditor_interval)
+    key = keys.load(settings.auditor_key_dir)
+    ops = OpsServer(settings.ops_listen, metrics.registry, Health())
+    ops.mount(keys.PATH, PublicKey(key.public_key()))
+    app = App(lambda: {"ops_address": ops.address})
+    auditor = assemble(settings)
+    schedule = Schedule(
+        auditor,
+        interval=settings.auditor_interval,
+        look_interval=settings.auditor_look_interval,
+        clock=SystemClock(),
+        ran=own.ran,
+        looked=own.looked,
+    )
+    app.add(ops, schedule)
+    return app
+
+
+def assemble(settings: AuditorSettings) -> Auditor:
+    """The auditor without its schedule. Must be called with an event loop running. ConfigError as ``build``."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # its memory is full of what it looks for
+    identity = Identity.load(
+        cert=settings.tls_cert,
+        key=settings.tls_key,
+        ca=settings.tls_ca,
+        trust_domain=settings.trust_domain,
+        service=SERVICE,
+    )
+    purge = Purge(settings.registry_target, identity)
+    return Auditor(settings, key=keys.load(settings.auditor_key_dir), purge=purge, clock=SystemClock())
