@@ -199,7 +199,12 @@ class CustodyStream:
 
 def _report(batch: Batch) -> pb.CustodyReport:
     events = [
-        pb.CustodyEvent(photo_id=event.photo_id, change=_CHANGES[event.change], held_micros=event.micros)
+        pb.CustodyEvent(
+            photo_id=event.photo_id,
+            change=_CHANGES[event.change],
+            held_micros=event.micros,
+            registry=event.registry,
+        )
         for event in batch.events
     ]
     return pb.CustodyReport(batch=pb.CustodyBatch(sequence=batch.sequence, events=events))

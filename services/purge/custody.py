@@ -34,11 +34,14 @@ _log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One report. change: H held, R released, C revocation confirmed. micros: microseconds, with R."""
+    """One report. change: H held, R released, C revocation confirmed. micros: microseconds, with R.
+
+    home: the replica that keeps the lease, as far as the holder knows; empty if it doesn't."""
 
     photo_id: str
     change: str
     micros: int = 0
+    home: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +289,8 @@ class Custody:
             return self._confirmed(entry, event.photo_id, holder, ordinal)
         if event.change == "H":
             self._held(session, entry, event.photo_id, ordinal)
+            if entry is None and event.home not in ("", self._home):
+                return None  # the registry would say MOVED; should the lease come here, it is in ``known``
         elif entry is not None:
             self._book.change(entry, entry.lease.release(holder, ordinal, event.micros))
         else:
