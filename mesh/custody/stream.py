@@ -21,7 +21,7 @@ from mesh.log import error_at, get_logger
 from mesh.tasks import finish
 
 _log = get_logger()
-_BATCH_SECONDS = 0.01  # under load, reports of so long share a batch: each message costs purge as much as ten reports
+_BATCH_SECONDS = 0.02  # under load, reports of so long share a batch: each message costs purge as much as ten reports
 # Seconds between attempts: doubled each time, and spread so that a replica that comes back isn't met by all at once.
 _FIRST_RETRY, _LAST_RETRY = 0.1, 1.0
 _CHANGES = {
@@ -199,7 +199,12 @@ class CustodyStream:
 
 def _report(batch: Batch) -> pb.CustodyReport:
     events = [
-        pb.CustodyEvent(photo_id=event.photo_id, change=_CHANGES[event.change], held_micros=event.micros)
+        pb.CustodyEvent(
+            photo_id=event.photo_id,
+            change=_CHANGES[event.change],
+            held_micros=event.micros,
+            registry=event.registry,
+        )
         for event in batch.events
     ]
     return pb.CustodyReport(batch=pb.CustodyBatch(sequence=batch.sequence, events=events))

@@ -13,10 +13,12 @@ from types import TracebackType
 
 import redis
 
-from mesh.testing.redis_server import HOST, READY_WITHIN, RedisServer, Tls, Users, free_port
+from mesh.testing.ports import HOST, Reserved
+from mesh.testing.redis_server import READY_WITHIN, RedisServer, Tls, Users
 
 SLOTS = ((0, 5460), (5461, 10922), (10923, 16383))
 _NODE_TIMEOUT = 1000  # ms
+_PATIENT = 15_000  # ms: the same, until it has formed. A machine that stalls meanwhile must not make it fail over
 
 
 class Cluster:
@@ -34,12 +36,13 @@ class Cluster:
         self.users = users
         self._scheme = "rediss" if tls else "redis"
         usual = [
-            "--cluster-enabled", "yes", "--cluster-node-timeout", str(_NODE_TIMEOUT), "--cluster-config-file",
+            "--cluster-enabled", "yes", "--cluster-node-timeout", str(_PATIENT), "--cluster-config-file",
             "nodes.conf", "--cluster-replica-validity-factor", "0",
         ]  # fmt: skip
         if tls:
             usual += ["--tls-cluster", "yes"]
-        self._buses = [free_port() for _ in range(6 if replicas else 3)]
+        self._reserved = [Reserved() for _ in range(6 if replicas else 3)]
+        self._buses = [bus.number for bus in self._reserved]
         servers = [
             RedisServer(users, [*usual, "--cluster-port", str(bus), *arguments], binary=binary, tls=tls)
             for bus in self._buses
@@ -64,6 +67,8 @@ class Cluster:
             for server in servers:
                 server.answers(READY_WITHIN)
             self._wait_until_formed(servers)
+            for server in servers:
+                server.ask("CONFIG", "SET", "cluster-node-timeout", _NODE_TIMEOUT)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -74,6 +79,8 @@ class Cluster:
     ) -> None:
         for server in (*self.servers, *self.replicas):
             server.stop()
+        for bus in self._reserved:
+            bus.close()
 
     def _line(self, index: int, ids: list[str], mine: int) -> str:
         """One node, as nodes.conf has it: id, address, flags, primary, ping, pong, epoch, link, slots."""

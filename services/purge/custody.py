@@ -1,9 +1,9 @@
 """The custody stream, purge's side: one session per holder; reports up, acknowledgements and revocations down.
 
-A report counts for purge's view at once, and is acknowledged when the registry has it (``writer.py``). What was not
-acknowledged when a stream broke comes again on the next, and changes nothing twice. A broken stream alone says nothing
-about a holder: its custody stands until it reports, until a new epoch in its place proves it dead, or until the lease's
-end.
+A report counts for purge's view at once, and is acknowledged once the registry has it (``writer.py``): nobody waits for
+that, so it takes its time, and says all that was written meanwhile in one message. What was not acknowledged when a
+stream broke comes again on the next, and changes nothing twice. A broken stream alone says nothing about a holder: its
+custody stands until it reports, until a new epoch in its place proves it dead, or until the lease's end.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from mesh.clock import Clock
 from mesh.errors import Invalid
 from mesh.log import get_logger
+from mesh.tasks import Tasks
 from services.purge.book import Book, Entry, service_of
 from services.purge.hello import Hello
 from services.purge.lease import Lease, State
@@ -24,6 +25,7 @@ from services.purge.statement import Profile
 from services.purge.writer import Writer
 
 MAX_EVENTS = 64  # events a batch
+ACKNOWLEDGE_WITHIN = 0.1  # seconds after the registry has a report: each message costs as much as ten reports
 MAX_PENDING = 256  # batches of one session that wait for the registry; then its stream isn't read
 _KEPT_PROFILES = 4096  # of processes that are gone; a receipt may still need them
 _KEPT_RELEASES = 8192  # of one process; what an older one was is in the registry by now
@@ -32,11 +34,14 @@ _log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One report. change: H held, R released, C revocation confirmed. micros: microseconds, with R."""
+    """One report. change: H held, R released, C revocation confirmed. micros: microseconds, with R.
+
+    home: the replica that keeps the lease, as far as the holder knows; empty if it doesn't."""
 
     photo_id: str
     change: str
     micros: int = 0
+    home: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +95,33 @@ class Batch:
 
 
 class Session:
-    """One stream of one holder. ``batches`` are those that wait for the registry, oldest first."""
+    """One stream of one holder. ``batches`` are those that wait for the registry, oldest first.
+
+    ``safe``: the sequence up to which everything is written."""
 
     def __init__(self, hello: Hello) -> None:
         self.hello = hello
         self.holder = hello.holder
         self.batches: deque[Batch] = deque()
         self.room = asyncio.Semaphore(MAX_PENDING)
+        self.safe = 0
+        self._told = 0
         self._commands: asyncio.Queue[Command | None] = asyncio.Queue()
 
     def send(self, command: Command) -> None:
         self._commands.put_nowait(command)
 
-    def acknowledge(self) -> int:
-        """The sequence up to which everything is written now; 0 if that is nothing new."""
-        sequence = 0
+    def make_room(self) -> None:
+        """Takes off the batches that are written."""
         while self.batches and not self.batches[0].unwritten:
-            sequence = self.batches.popleft().sequence
+            self.safe = max(self.safe, self.batches.popleft().sequence)
             self.room.release()
-        if sequence:
-            self.send(Acknowledge(sequence))
-        return sequence
+
+    def acknowledge(self) -> None:
+        """Says what is safe, if that is news."""
+        if self.safe > self._told:
+            self._told = self.safe
+            self.send(Acknowledge(self.safe))
 
     def close(self) -> None:
         """Ends ``commands``."""
@@ -142,7 +153,8 @@ class Custody:
         self._ceiling = ceiling
         self._lost = lost
         self._moved = moved
-        self.writer = Writer(registry, clock, self._acknowledge_all)
+        self.writer = Writer(registry, clock)
+        self._tasks = Tasks()
         self._due: set[Session] = set()
         self._sessions: dict[str, Session] = {}
         self._epochs: dict[str, str] = {}
@@ -228,6 +240,8 @@ class Custody:
 
     async def stop(self) -> None:
         """Ends all streams."""
+        await self._tasks.cancel()
+        self._acknowledge_all()
         for session in list(self._sessions.values()):
             self.leave(session)
         await self.writer.stop()
@@ -275,6 +289,8 @@ class Custody:
             return self._confirmed(entry, event.photo_id, holder, ordinal)
         if event.change == "H":
             self._held(session, entry, event.photo_id, ordinal)
+            if entry is None and event.home not in ("", self._home):
+                return None  # the registry would say MOVED; should the lease come here, it is in ``known``
         elif entry is not None:
             self._book.change(entry, entry.lease.release(holder, ordinal, event.micros))
         else:
@@ -310,7 +326,8 @@ class Custody:
         session.batches.append(batch)
         for report in reports:
             self._hand_over(session, batch, report)
-        self._acknowledge(session)
+        if not reports:
+            self._note(session)
         await session.room.acquire()
 
     def _hand_over(self, session: Session, batch: Batch, report: Report) -> None:
@@ -320,18 +337,26 @@ class Custody:
             batch.unwritten -= 1
             self._compare(session, report.photo_id, state, stranger=stranger)
             if not batch.unwritten:
-                self._due.add(session)
+                self._note(session)
 
         self.writer.add(report, told)
 
-    def _acknowledge_all(self) -> None:
-        """One acknowledgement to each holder for all that was written at once."""
-        while self._due:
-            self._acknowledge(self._due.pop())
+    def _note(self, session: Session) -> None:
+        """Something of this session's is written, or needn't be: it will be acknowledged."""
+        session.make_room()
+        if session.safe > self._acknowledged.get(session.holder, 0):
+            self._acknowledged[session.holder] = session.safe
+        if not self._due:
+            self._tasks.spawn(self._acknowledge_soon())
+        self._due.add(session)
 
-    def _acknowledge(self, session: Session) -> None:
-        sequence = session.acknowledge()
-        self._acknowledged[session.holder] = max(sequence, self._acknowledged.get(session.holder, 0))
+    async def _acknowledge_soon(self) -> None:
+        await self._clock.sleep(ACKNOWLEDGE_WITHIN)
+        self._acknowledge_all()
+
+    def _acknowledge_all(self) -> None:
+        while self._due:
+            self._due.pop().acknowledge()
 
     def _compare(self, session: Session, photo_id: str, state: str | None, *, stranger: bool) -> None:
         """The registry and purge's view should agree on which leases there are. stranger: held, and not in our view."""

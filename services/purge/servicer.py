@@ -206,7 +206,7 @@ def _event(event: custody_pb2.CustodyEvent) -> Event:
     change = _CHANGES.get(event.change)
     if change is None or not keys.is_photo_id(event.photo_id):
         raise Invalid("CUSTODY_MALFORMED", "An event names a photo and what changed.", field="batch.events")
-    return Event(event.photo_id, change, event.held_micros)
+    return Event(event.photo_id, change, event.held_micros, event.registry)
 
 
 def _command(command: Command) -> custody_pb2.CustodyCommand:

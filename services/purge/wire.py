@@ -40,7 +40,7 @@ async def converse(connection: Any, packed: Sequence[bytes]) -> list[Any]:
     """
     replies: list[Any] = []
     try:
-        await connection.send_packed_command(packed, check_health=False)
+        await _send(connection, packed)
         while len(replies) < len(packed):
             async with asyncio.timeout(TIMEOUT):
                 for _ in range(min(_STRIDE, len(packed) - len(replies))):
@@ -52,6 +52,16 @@ async def converse(connection: Any, packed: Sequence[bytes]) -> list[Any]:
     if any(isinstance(reply, DEMOTED) for reply in replies):
         await connection.disconnect(nowait=True)
     return replies
+
+
+async def _send(connection: Any, packed: Sequence[bytes]) -> None:
+    """Under a timeout that costs no task: the client's own makes one for each write."""
+    usual, connection.socket_timeout = connection.socket_timeout, None
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            await connection.send_packed_command(packed, check_health=False)
+    finally:
+        connection.socket_timeout = usual
 
 
 async def _reply(connection: Any) -> Any:

@@ -16,7 +16,6 @@ from mesh.errors import Unavailable
 from mesh.log import get_logger
 from mesh.tasks import Tasks
 from services.purge.registry import Registry, Report
-from services.purge.waiting import first_of
 
 WITHIN = 0.02  # seconds that a report may wait for others
 MANY = 64  # reports that don't wait any longer
@@ -34,28 +33,24 @@ class Waiting:
 
 
 class Writer:
-    """``disown`` rides along: whose an ended lease was is forgotten with the next round trip.
+    """``disown`` rides along: whose an ended lease was is forgotten with the next round trip."""
 
-    written: called after all who wait for a round trip's reports were told.
-    """
-
-    def __init__(self, registry: Registry, clock: Clock, written: Callable[[], None]) -> None:
+    def __init__(self, registry: Registry, clock: Clock) -> None:
         self._registry = registry
         self._clock = clock
-        self._written = written
         self._tasks = Tasks()
         self._waiting: dict[str, list[Waiting]] = {}
         self._count = 0
         self._under_way: dict[str, list[Waiting]] = {}
         self._disowned: dict[str, list[str]] = {}
-        self._many = asyncio.Event()
+        self._pause: asyncio.Future[None] | None = None
         self._writing = False
 
     def add(self, report: Report, told: Callable[[str | None], None]) -> None:
         self._waiting.setdefault(report.photo_id, []).append(Waiting(report, told))
         self._count += 1
-        if self._count >= MANY:
-            self._many.set()
+        if self._count >= MANY and self._pause is not None:
+            self._pause.cancel()
         self._begin()
 
     def pending(self, photo_id: str) -> list[Report]:
@@ -93,17 +88,26 @@ class Writer:
     async def _write(self) -> None:
         try:
             while True:
-                if not self._many.is_set():
-                    await first_of(self._many.wait(), self._clock.sleep(WITHIN))
+                await self._gather()
                 try:
                     await self._write_once()
                 except Unavailable:
                     await self._clock.sleep(_RETRY)
-                self._written()
                 if not self._waiting and not self._disowned:
                     return
         finally:
             self._writing = False
+
+    async def _gather(self) -> None:
+        """Until others have had their time to come along, or many are here."""
+        if self._count >= MANY:
+            return
+        self._pause = asyncio.ensure_future(self._clock.sleep(WITHIN))
+        try:
+            await asyncio.wait([self._pause])
+        finally:
+            self._pause.cancel()
+            self._pause = None
 
     async def _write_once(self) -> None:
         """Everything that waits now. Raises Unavailable; what was not written then waits on, before what is newer."""
@@ -111,7 +115,6 @@ class Writer:
         while self._waiting or disowned:
             mine = self._under_way = {p: self._waiting.pop(p) for p in list(islice(self._waiting, _MOST))}
             self._count -= sum(map(len, mine.values()))
-            self._many.clear()
             try:
                 states = await self._registry.custody([w.report for ws in mine.values() for w in ws], disowned)
             except BaseException:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 import urllib.error
@@ -12,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from mesh.testing.ports import HOST, Reserved
 from tests.deploy.programs import DEPLOY, program, read_yaml
 
 _READY_WITHIN = 20.0  # seconds
@@ -29,8 +29,8 @@ class PrometheusServer:
         self._binary = program("prometheus", "Debian: prometheus")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = _free_port()
-        self.url = f"http://127.0.0.1:{self._port}"
+        self._port = Reserved()
+        self.url = f"http://{HOST}:{self._port.number}"
         config = read_yaml(DEPLOY / "prometheus/prometheus.yml")
         deployed = _seconds(config["global"]["evaluation_interval"])
         interval = f"{round(every * 1000)}ms"
@@ -49,7 +49,7 @@ class PrometheusServer:
         arguments = [
             f"--config.file={self._folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._folder / 'tsdb'}",
-            f"--web.listen-address=127.0.0.1:{self._port}",
+            f"--web.listen-address={HOST}:{self._port.number}",
         ]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen([self._binary, *arguments], stdout=log, stderr=log, cwd=self._folder)
@@ -67,6 +67,7 @@ class PrometheusServer:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+        self._port.close()
 
     def _ready(self) -> bool:
         try:
@@ -79,9 +80,3 @@ class PrometheusServer:
 def _seconds(duration: str) -> float:
     """Of "15s" or "1m"."""
     return float(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmayfly/purge/v1/custody.proto\x12\x0fmayfly.purge.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"x\n\rCustodyReport\x12-\n\x05hello\x18\x01 \x01(\x0b\x32\x1c.mayfly.purge.v1.HolderHelloH\x00\x12.\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1d.mayfly.purge.v1.CustodyBatchH\x00\x42\x08\n\x06report\"u\n\x0bHolderHello\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x16\n\x0eheld_photo_ids\x18\x03 \x03(\t\x12\x19\n\x11lockdown_controls\x18\x04 \x03(\t\x12\x12\n\nprocessors\x18\x05 \x03(\t\"O\n\x0c\x43ustodyBatch\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1d.mayfly.purge.v1.CustodyEvent\"e\n\x0c\x43ustodyEvent\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12.\n\x06\x63hange\x18\x02 \x01(\x0e\x32\x1e.mayfly.purge.v1.CustodyChange\x12\x13\n\x0bheld_micros\x18\x03 \x01(\x04\"\x8b\x01\n\x0e\x43ustodyCommand\x12;\n\x0f\x61\x63knowledgement\x18\x01 \x01(\x0b\x32 .mayfly.purge.v1.AcknowledgementH\x00\x12\x31\n\nrevocation\x18\x02 \x01(\x0b\x32\x1b.mayfly.purge.v1.RevocationH\x00\x42\t\n\x07\x63ommand\"5\n\x0f\x41\x63knowledgement\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x10\n\x08registry\x18\x02 \x01(\t\"O\n\nRevocation\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x8e\x01\n\rCustodyChange\x12\x1e\n\x1a\x43USTODY_CHANGE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43USTODY_CHANGE_HELD\x10\x01\x12\x1b\n\x17\x43USTODY_CHANGE_RELEASED\x10\x02\x12\'\n#CUSTODY_CHANGE_REVOCATION_CONFIRMED\x10\x03\x32_\n\x0e\x43ustodyService\x12M\n\x06\x41ttend\x12\x1e.mayfly.purge.v1.CustodyReport\x1a\x1f.mayfly.purge.v1.CustodyCommand(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmayfly/purge/v1/custody.proto\x12\x0fmayfly.purge.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"x\n\rCustodyReport\x12-\n\x05hello\x18\x01 \x01(\x0b\x32\x1c.mayfly.purge.v1.HolderHelloH\x00\x12.\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1d.mayfly.purge.v1.CustodyBatchH\x00\x42\x08\n\x06report\"u\n\x0bHolderHello\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x16\n\x0eheld_photo_ids\x18\x03 \x03(\t\x12\x19\n\x11lockdown_controls\x18\x04 \x03(\t\x12\x12\n\nprocessors\x18\x05 \x03(\t\"O\n\x0c\x43ustodyBatch\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1d.mayfly.purge.v1.CustodyEvent\"w\n\x0c\x43ustodyEvent\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12.\n\x06\x63hange\x18\x02 \x01(\x0e\x32\x1e.mayfly.purge.v1.CustodyChange\x12\x13\n\x0bheld_micros\x18\x03 \x01(\x04\x12\x10\n\x08registry\x18\x04 \x01(\t\"\x8b\x01\n\x0e\x43ustodyCommand\x12;\n\x0f\x61\x63knowledgement\x18\x01 \x01(\x0b\x32 .mayfly.purge.v1.AcknowledgementH\x00\x12\x31\n\nrevocation\x18\x02 \x01(\x0b\x32\x1b.mayfly.purge.v1.RevocationH\x00\x42\t\n\x07\x63ommand\"5\n\x0f\x41\x63knowledgement\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x10\n\x08registry\x18\x02 \x01(\t\"O\n\nRevocation\x12\x10\n\x08photo_id\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x8e\x01\n\rCustodyChange\x12\x1e\n\x1a\x43USTODY_CHANGE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43USTODY_CHANGE_HELD\x10\x01\x12\x1b\n\x17\x43USTODY_CHANGE_RELEASED\x10\x02\x12\'\n#CUSTODY_CHANGE_REVOCATION_CONFIRMED\x10\x03\x32_\n\x0e\x43ustodyService\x12M\n\x06\x41ttend\x12\x1e.mayfly.purge.v1.CustodyReport\x1a\x1f.mayfly.purge.v1.CustodyCommand(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mayfly.purge.v1.custody_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CUSTODYCHANGE']._serialized_start=787
-  _globals['_CUSTODYCHANGE']._serialized_end=929
+  _globals['_CUSTODYCHANGE']._serialized_start=805
+  _globals['_CUSTODYCHANGE']._serialized_end=947
   _globals['_CUSTODYREPORT']._serialized_start=83
   _globals['_CUSTODYREPORT']._serialized_end=203
   _globals['_HOLDERHELLO']._serialized_start=205
@@ -41,13 +41,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CUSTODYBATCH']._serialized_start=324
   _globals['_CUSTODYBATCH']._serialized_end=403
   _globals['_CUSTODYEVENT']._serialized_start=405
-  _globals['_CUSTODYEVENT']._serialized_end=506
-  _globals['_CUSTODYCOMMAND']._serialized_start=509
-  _globals['_CUSTODYCOMMAND']._serialized_end=648
-  _globals['_ACKNOWLEDGEMENT']._serialized_start=650
-  _globals['_ACKNOWLEDGEMENT']._serialized_end=703
-  _globals['_REVOCATION']._serialized_start=705
-  _globals['_REVOCATION']._serialized_end=784
-  _globals['_CUSTODYSERVICE']._serialized_start=931
-  _globals['_CUSTODYSERVICE']._serialized_end=1026
+  _globals['_CUSTODYEVENT']._serialized_end=524
+  _globals['_CUSTODYCOMMAND']._serialized_start=527
+  _globals['_CUSTODYCOMMAND']._serialized_end=666
+  _globals['_ACKNOWLEDGEMENT']._serialized_start=668
+  _globals['_ACKNOWLEDGEMENT']._serialized_end=721
+  _globals['_REVOCATION']._serialized_start=723
+  _globals['_REVOCATION']._serialized_end=802
+  _globals['_CUSTODYSERVICE']._serialized_start=949
+  _globals['_CUSTODYSERVICE']._serialized_end=1044
 # @@protoc_insertion_point(module_scope)

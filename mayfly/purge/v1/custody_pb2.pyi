@@ -52,14 +52,16 @@ class CustodyBatch(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., events: _Optional[_Iterable[_Union[CustodyEvent, _Mapping]]] = ...) -> None: ...
 
 class CustodyEvent(_message.Message):
-    __slots__ = ("photo_id", "change", "held_micros")
+    __slots__ = ("photo_id", "change", "held_micros", "registry")
     PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     HELD_MICROS_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_FIELD_NUMBER: _ClassVar[int]
     photo_id: str
     change: CustodyChange
     held_micros: int
-    def __init__(self, photo_id: _Optional[str] = ..., change: _Optional[_Union[CustodyChange, str]] = ..., held_micros: _Optional[int] = ...) -> None: ...
+    registry: str
+    def __init__(self, photo_id: _Optional[str] = ..., change: _Optional[_Union[CustodyChange, str]] = ..., held_micros: _Optional[int] = ..., registry: _Optional[str] = ...) -> None: ...
 
 class CustodyCommand(_message.Message):
     __slots__ = ("acknowledgement", "revocation")

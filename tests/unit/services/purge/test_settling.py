@@ -12,8 +12,8 @@ import pytest
 from mesh.errors import NotFound, Unavailable
 from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
-from services.purge import keys
-from services.purge.custody import Event
+from services.purge import custody, keys
+from services.purge.custody import Acknowledge, Event
 from services.purge.ledger import UNLOGGED, Logged
 from services.purge.registry import Moved, Reply, Report
 from tests.unit.services.purge.desk import Desk, Holder, desk
@@ -221,6 +221,27 @@ async def test_the_receipt_is_there_at_once(purge: Desk, admin: Any) -> None:
     assert logged == await settling
     assert await purge.core.endings.receipt(grant.photo_id) == logged, "with its index"
     assert b"inclusion_proof" in await purge.core.ledger.bundle(logged, wait=True)
+
+
+async def test_what_was_written_meanwhile_is_acknowledged_in_one_message(
+    valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(custody, "ACKNOWLEDGE_WITHIN", 60.0)
+    async with desk(valkey.url, tmp_path / "log") as purge:
+        ingest = await Holder(purge.core).connect()
+        grant = await purge.grant()
+        await ingest.hold(grant.photo_id)
+        await ingest.release(grant.photo_id)
+        assert ingest.commands == [Acknowledge(0, "purge-0")], "the hello's, which somebody waits for"
+    await eventually(lambda: ingest.commands[1:] == [Acknowledge(2)])
+
+
+async def test_acknowledgements_come_by_themselves(purge: Desk) -> None:
+    ingest = await Holder(purge.core).connect()
+    grant = await purge.grant()
+    for sequence, event in enumerate((Event(grant.photo_id, "H"), Event(grant.photo_id, "R", 1)), 1):
+        await ingest.report(event)
+        await eventually(lambda sequence=sequence: Acknowledge(sequence) in ingest.commands)  # type: ignore[misc]
 
 
 async def ended(read: Any, photo_id: str) -> bool:
