@@ -16,9 +16,9 @@ from mesh.context import ServerContext
 
 SERVICE = "mayfly.mesh.v1.RinseService"
 METHOD = f"/{SERVICE}/Rinse"
-_BYTES = 64 << 10
-# RinseRequest and RinseResponse alike: field 1, LEN, 65,536 as a varint.
-MESSAGE = b"\x0a\x80\x80\x04" + bytes(_BYTES)
+_BYTES = 32 << 10
+# RinseRequest and RinseResponse alike: field 1, LEN, 32,768 as a varint.
+MESSAGE = b"\x0a\x80\x80\x02" + bytes(_BYTES)
 _SECONDS = 0.5
 
 

@@ -13,8 +13,11 @@ from mesh.tasks import finish
 UNWINDING = 0.1
 """Seconds between a release and the sweep: calls and their tracebacks come apart meanwhile, and photos that end at the
 same time share a sweep."""
-_QUIET = 0.3
-"""Seconds without a release after which memory goes back to the kernel."""
+_APART = 0.3
+"""Seconds from one sweep to the next, at least."""
+_QUIET = 5.0
+"""Seconds without a release after which memory goes back to the kernel. It is overwritten already; giving it back makes
+the process smaller, and the next photo dearer."""
 
 Rinse = Callable[[], Awaitable[object]]
 
@@ -45,11 +48,19 @@ class Sweep:
     async def _run(self) -> None:
         while True:
             await self._wanted.wait()
-            while self._wanted.is_set():
+            while await self._is_wanted_within(_QUIET):
                 await self._clock.sleep(UNWINDING)
                 self._wanted.clear()
                 gc.collect()
                 await asyncio.gather(*(rinse() for rinse in self._rinses))
-                await self._clock.sleep(_QUIET)
+                await self._clock.sleep(_APART)
             if self._trim is not None:
                 self._trim(0)
+
+    async def _is_wanted_within(self, seconds: float) -> bool:
+        waiting = asyncio.ensure_future(self._wanted.wait())
+        pause = asyncio.ensure_future(self._clock.sleep(seconds))
+        await asyncio.wait({waiting, pause}, return_when=asyncio.FIRST_COMPLETED)
+        for each in (waiting, pause):
+            await finish(each)
+        return self._wanted.is_set()

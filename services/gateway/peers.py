@@ -20,6 +20,7 @@ from mesh.clock import Clock
 from mesh.custody.book import MAX_LEASE_SECONDS, CustodyBook, LeaseRef
 from mesh.custody.metadata import to_metadata
 from mesh.errors import NotFound, Overdue, no_such_photo
+from mesh.forgetting.rinse import Rinsing
 from services.gateway.asking import Asking, Attempt, Unanswered
 from services.gateway.hop import Hop
 from services.gateway.replicas import Replicas
@@ -108,6 +109,8 @@ class Registry:
         self._stubs = {target: registry_pb2_grpc.RegistryServiceStub(channel) for target, channel in channels.items()}
         self._replicas = Replicas(channels, book, clock)
         self._asking = Asking(self._replicas, clock)
+        self._rinses = [Rinsing(channel) for channel in channels.values()]
+        self._carried = False
 
     async def grant(
         self,
@@ -161,6 +164,7 @@ class Registry:
     async def _park(
         self, stub: Stub, photo_id: str, holders: Sequence[str], segments: AsyncGenerator[bytes, None], seconds: float
     ) -> None:
+        self._carried = True
         # Written one by one: were gRPC given an iterator, an error in it would come out as a cancellation.
         call = stub.Park(timeout=seconds)
 
@@ -208,6 +212,7 @@ class Registry:
             call = stub.Claim(request, timeout=MAX_LEASE_SECONDS)
             return call, await _first(call, seconds)
 
+        self._carried = True
         call, first = await self._asking.about(wanted.photo_id, self._to(begin))
         try:
 
@@ -232,6 +237,12 @@ class Registry:
         )
         asked = self._to(lambda stub, seconds: stub.ReturnClaim(request, timeout=seconds))
         await self._asking.about(wanted.photo_id, asked)
+
+    async def rinse(self) -> None:
+        """Rinses the connections if a parked picture has passed since the last time."""
+        carried, self._carried = self._carried, False
+        if carried:
+            await asyncio.gather(*(rinse() for rinse in self._rinses))
 
     async def receipt(self, photo_id: str, *, wait_for_inclusion: bool) -> bytes:
         """The receipt bundle of an ended lease. NotFound."""

@@ -62,5 +62,5 @@ def build(settings: GatewaySettings, lockdown: Lockdown) -> App:
     if settings.reflection:
         server.serve_reflection((SERVICE,))
     journeys = Journeys(tasks, settings.drain_seconds)
-    sweep = parts.sweep(book, (rinse.Rinsing(ingest.channel), rinse.Rinsing(render.channel)))
+    sweep = parts.sweep(book, (rinse.Rinsing(ingest.channel), rinse.Rinsing(render.channel), registry.rinse))
     return parts.app(purge, ingest, render, stream, journeys, sweep, server=server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mesh.app import App
 from mesh.assembly import Assembly
+from mesh.forgetting import rinse
 from mesh.lockdown.locking import Lockdown
 from services.purge import audit_servicer, operator_servicer
 from services.purge.audits import Audits
@@ -22,6 +23,7 @@ _REGISTRY_METHODS = (
 )  # fmt: skip
 ALLOWED = {
     **{f"/{REGISTRY}/{method}": frozenset({"gateway"}) for method in _REGISTRY_METHODS},
+    rinse.METHOD: frozenset({"gateway"}),
     f"/{CUSTODY}/Attend": frozenset({"gateway", "ingest", "render"}),
     **operator_servicer.ALLOWED,
     **audit_servicer.ALLOWED,
@@ -72,6 +74,7 @@ def build(settings: PurgeSettings, lockdown: Lockdown) -> App:
     parts.ops.mount("/keys/", public_keys)
     server = parts.inside_server(ALLOWED)
     add_to(server.grpc, core, settings.trust_domain)
+    rinse.add_to(server.grpc)
     operator_servicer.add_to(server.grpc, core.operator)
     audit_servicer.add_to(server.grpc, Audits(log, parts.clock))
     if settings.reflection:
