@@ -6,7 +6,8 @@ python -m benchmarks.forgetting --quick    # fewer rounds; prints only
 Remains: a photo goes through, or is refused in the midst of its upload; one second after the last custody has ended all
 processes are stopped (SIGSTOP), and every 32-byte window of upload, decoded pixels, picture file and picture pixels is
 looked for in the memory of each. The client keeps its connection. Cost: one photo at a time through meshes that run
-side by side, in turns, with the engine that does nothing: the worst case, since the real one hides it.
+side by side, in turns, each over a new connection, as phones come, with the engine that does nothing: the worst case,
+since the real one hides it.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from services.render.decoding import decode_here
 
 RESULTS = Path(__file__).parent / "results" / "forgetting.md"
 SERVICES = ("gateway", "ingest", "render")
+SIZES = ("12 MP", "1 MP")
 ROWS: dict[str, tuple[str, ...]] = {
     "default": (),
     "collection and trim alone": ("collect", "trim"),
@@ -170,14 +172,12 @@ async def costs(rows: dict[str, tuple[str, ...]], rounds: int) -> dict[str, dict
     samples = {row: {size: [] for size in sizes} for row in rows}
     async with contextlib.AsyncExitStack() as stack:
         meshes = {row: stack.enter_context(mesh_with(measures, "null")) for row, measures in rows.items()}
-        clients = {row: await stack.enter_async_context(rig.client_of(mesh)) for row, mesh in meshes.items()}
-        for row in rows:
-            for _ in range(3):
-                await rig.trip(clients[row], rig.Upload(sizes["12 MP"]))
+        for mesh in meshes.values():
+            await rig.warm_up(mesh, sizes["12 MP"], 3)
         for number in range(rounds):
             for size, photo in sizes.items():
                 for row in random.Random(number).sample(list(rows), len(rows)):
-                    samples[row][size].append(await one(meshes[row], clients[row], photo))
+                    samples[row][size].append(await one(meshes[row], photo))
         for row, mesh in meshes.items():
             memory_of[row] = {name: processes.resident(mesh.pid(name)) for name in SERVICES}
             peak_of[row] = {name: processes.peak(mesh.pid(name)) for name in SERVICES}
@@ -189,9 +189,10 @@ peak_of: dict[str, dict[str, float]] = {}
 """row -> service -> MiB: resident at the end, and at the most."""
 
 
-async def one(mesh: LocalMesh, client: MayflyClient, photo: bytes) -> dict[str, float]:
+async def one(mesh: LocalMesh, photo: bytes) -> dict[str, float]:
     before = rig.cpu(mesh)
-    await rig.trip(client, rig.Upload(photo))
+    async with rig.client_of(mesh) as client:
+        await rig.trip(client, rig.Upload(photo))
     await asyncio.sleep(_SWEPT)  # what is done after the photo belongs to it
     after = rig.cpu(mesh)
     return {name: after[name] - before[name] for name in SERVICES}
@@ -242,10 +243,7 @@ def main() -> None:
     began = time.monotonic()
     left = {row: asyncio.run(remains(measures, 1 if given.quick else given.photos)) for row, measures in ROWS.items()}
     samples = asyncio.run(costs(ROWS, 4 if given.quick else given.rounds))
-    base = {
-        size: sum(statistics.median(r[n] for r in samples["default"][size]) for n in SERVICES)
-        for size in ("12 MP", "1 MP")
-    }
+    base = {size: statistics.median(sum(each.values()) for each in samples["default"][size]) for size in SIZES}
     text = (
         "# Memory that forgets: what each measure brings and costs\n\n"
         f"Commit {commit()}; {os.cpu_count()} cores, made by `python -m benchmarks.forgetting` in "

@@ -1,7 +1,7 @@
 """A service with some of the measures of ``mesh.forgetting`` only, for comparison.
 
-``python -m benchmarks.retentive``: the service by MAYFLY_INSTANCE, the measures by BENCH_MEASURES, comma-separated, from
-``MEASURES``. Everything else, the lockdown included, is as in the mesh.
+``python -m benchmarks.retentive``: the service by MAYFLY_INSTANCE, the measures by BENCH_MEASURES, comma-separated,
+from ``MEASURES``. Everything else, the lockdown included, is as in the mesh.
 """
 
 import importlib
