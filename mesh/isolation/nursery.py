@@ -75,6 +75,9 @@ class Nursery:
             socket.send_fds(self._line, [words.encode()], [fd])
             pid, fds, _, _ = socket.recv_fds(self._line, control.SIZE, 1)
         except OSError:
+            # A late answer would be taken for the next one's.
+            self._line.close()
+            self._line = None
             raise NurseryGone from None
         if not fds:
             raise NurseryGone

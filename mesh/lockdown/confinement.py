@@ -21,7 +21,7 @@ def with_children(needs: Needs) -> None:
             *_granted(needs),
             (reads.executables(), READ | Fs.EXECUTE),
             # A new interpreter lists the folder in which it looks for our packages. Names only: no file is read there.
-            (reads.roots(), Fs.READ_DIR),
+            (reads.roots_of_source(), Fs.READ_DIR),
             ([Path("/proc")], Fs.READ_FILE),
         ]
     )

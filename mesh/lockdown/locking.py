@@ -99,8 +99,7 @@ def _filter(needs: Needs, nursery: Nursery | None) -> None:
 
 def _read_back(needs: Needs) -> dict[str, bool]:
     return {
-        # Our source's folder may be listed in the outer domain.
-        "landlock_files": all(map(landlock.in_force, ("/", *map(str, reads.roots())))),
+        "landlock_files": all(map(landlock.in_force, reads.forbidden())),
         "not_dumpable": probes.not_dumpable(),
         "no_new_privileges": probes.no_new_privileges(),
         "seccomp": probes.filtered() and (bool(needs.writes) or probes.no_writing()),

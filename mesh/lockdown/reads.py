@@ -39,7 +39,7 @@ def of_python() -> set[Path]:
     return packages | _sources() | {Path(sys.prefix) / "pyvenv.cfg"}
 
 
-def roots() -> set[Path]:
+def roots_of_source() -> set[Path]:
     """The folders in which our source lies; they may hold anything else."""
     return {source.parent for source in _sources()}
 
@@ -62,6 +62,14 @@ def mapped() -> set[Path]:
 def executables() -> set[Path]:
     """The interpreter, and the loader that the kernel starts it by (ld.so(8))."""
     return {INTERPRETER, *Path("/lib64").glob("ld-linux*"), *Path("/lib").glob("ld-linux*"), *_musl()}
+
+
+def forbidden() -> list[str]:
+    """Folders that a locked service can't list: /, and that of its source, which may be listed in the outer domain
+    (unless our packages lie among the others' in site-packages)."""
+    readable = of_a_process()
+    roots = [root for root in roots_of_source() if not readable & {root, *root.parents}]
+    return ["/", *map(str, roots)]
 
 
 def _sources() -> set[Path]:

@@ -23,6 +23,8 @@ VALKEY_SETTINGS: dict[str, str] = {
     "commandlog-reply-larger-than": "-1",
 }
 """Beyond ``SETTINGS``, for Valkey 8.1 and later."""
+REDIS_SETTINGS: dict[str, str] = {"slowlog-log-slower-than": "-1"}
+"""Beyond ``SETTINGS``, for Redis, and for Valkey before that."""
 
 _KEYS = (
     "lease:{*", "parked:{*", "due:{*", "receipt:{*", "marker:{*", "owner:*", "quota:*", "pseudonym-key:*",
@@ -63,5 +65,5 @@ def acl_rules(username: str, password_sha256: str, auditor_sha256: str = "") -> 
 
 def arguments(valkey: bool) -> list[str]:
     """``SETTINGS`` as the server's command line."""
-    settings = SETTINGS | (VALKEY_SETTINGS if valkey else {})
+    settings = SETTINGS | (VALKEY_SETTINGS if valkey else REDIS_SETTINGS)
     return [word for name, value in settings.items() for word in (f"--{name}", value)]

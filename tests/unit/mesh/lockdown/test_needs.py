@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from clients.local.pki import Pki
 from clients.local.sign_in import SignIn
 from clients.local.state import StateFolder
 from mesh.config import load
+from mesh.lockdown import reads
 from mesh.lockdown.needs import DNS, Needs, is_looked_up
 from services.gateway.config import GatewaySettings
 from services.ingest.config import IngestSettings
@@ -128,9 +130,14 @@ def test_ipv6_takes_a_free_port_for_grpc_to_look_whether_it_is_there() -> None:
 
 
 def test_what_python_reads_is_not_the_folder_in_which_our_state_may_lie() -> None:
-    from mesh.lockdown import reads
-
     files = reads.of_a_process()
-    (root,) = reads.roots()
+    (root,) = reads.roots_of_source()
     assert root not in files and Path("/") not in files and Path.home() not in files
     assert {root / "mesh", root / "services", root / "mayfly"} <= files
+    assert reads.forbidden() == ["/", str(root)]
+
+
+def test_packages_that_were_installed_among_others_can_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = Path(sysconfig.get_path("purelib"))
+    monkeypatch.setattr(reads, "_sources", lambda: {packages / "mesh"})
+    assert reads.forbidden() == ["/"]
