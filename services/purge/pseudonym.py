@@ -5,6 +5,7 @@ See docs/decisions/0003-pseudonym-key.md.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -30,6 +31,7 @@ class Pseudonyms:
         self._clock = clock
         self._ceiling = ceiling
         self._keys: dict[str, tuple[bytes, float]] = {}
+        self._asking: dict[tuple[str, bool], asyncio.Task[bytes | None]] = {}
         self._tasks = Tasks()
 
     @property
@@ -71,7 +73,12 @@ class Pseudonyms:
         if known is not None and now - known[1] < _REFRESH:
             return known[0]
         proposal = known[0] if known else secrets.token_bytes(32) if create else None
-        key = await self._registry.day_key(name, ttl, proposal)
+        asking = self._asking.get((name, create))
+        if asking is None:
+            # Once for all who want it: at midnight, or at the start, that is everybody at once.
+            asking = self._asking[name, create] = self._tasks.spawn(self._registry.day_key(name, ttl, proposal))
+            asking.add_done_callback(lambda _: self._asking.pop((name, create)))
+        key = await asyncio.shield(asking)
         if key is not None:
             self._keys[name] = (key, now)
         return key

@@ -92,6 +92,22 @@ async def test_an_answer_that_comes_after_the_keys_time_keeps_nothing(
     await pseudonyms.stop()
 
 
+async def test_all_who_want_a_days_key_at_once_ask_once(
+    registry: Registry, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    ask = registry.day_key
+
+    async def count(*args: Any) -> bytes | None:
+        asked.append(args)
+        return await ask(*args)
+
+    monkeypatch.setattr(registry, "day_key", count)
+    pseudonyms = Pseudonyms(registry, at(0), 300)
+    assert len(set(await asyncio.gather(*[pseudonyms.current(ALICE) for _ in range(50)]))) == 1
+    assert len(asked) == 1
+
+
 async def test_replicas_that_begin_a_day_together_agree_on_its_key(registry: Registry, admin: Any) -> None:
     replicas = [Pseudonyms(registry, at(0), 300) for _ in range(20)]
     pseudonyms = await asyncio.gather(*(replica.current(ALICE) for replica in replicas))
