@@ -101,9 +101,8 @@ class Auditor:
         marks = pairs(settings.auditor_processes)
         logs = [(service, Path(path)) for service, path in pairs(settings.auditor_logs)]
         roots = [(service, Path(path)) for service, path in pairs(settings.auditor_roots)]
-        shared = [
-            Path(each).expanduser() for each in (*settings.auditor_shared_roots, os.environ.get("TMPDIR", "/tmp"))
-        ]
+        temporary = [os.environ["TMPDIR"]] if "TMPDIR" in os.environ else []
+        shared = [Path(each).expanduser() for each in (*settings.auditor_shared_roots, *temporary)]
 
         def find() -> dict[str, list[int]]:
             return processes.find(marks)
