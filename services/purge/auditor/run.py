@@ -167,10 +167,8 @@ class Audit:
         return self.report
 
     async def _check_the_hunter(self) -> None:
-        sample = canary.make(self._plan.kinds[0])
-        index = NeedleIndex(sample.needles[:1], common=[each.data for each in canary.twin(sample.kind)[:1]])
         try:
-            self.report.control = await asyncio.to_thread(control.found_share, sample.data, index)
+            self.report.control = await asyncio.to_thread(control.found_share)
         except NotPermitted as error:
             self.report.failed.append(str(error))
 
