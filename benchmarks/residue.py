@@ -181,7 +181,7 @@ def main() -> None:
 PAGE = """# What stays of a photo in the usual service
 
 `python -m benchmarks.residue`: FastAPI, python-multipart and Pillow (uvicorn, one process) take a photo by a form,
-strip it by re-encoding, and answer with a thumbnail: what most services do. {repeats} synthetic photos of each kind went
+strip it by re-encoding, and answer with a thumbnail: what most services do. {repeats} synthetic photos of a kind went
 through it, one after the other; {settle:.0f} s after the last answer its memory was searched for every 32-byte window
 of the last one, by the auditor's own hunter ([docs/audit.md](../../docs/audit.md)).
 
