@@ -75,10 +75,12 @@ dashboards: $(READY) ## Generate the Grafana dashboard from its code
 scenes: $(READY) ## Draw the contact sheet of all scenes
 	@$(BIN)/python -m services.render.contact_sheet $(if $(PHOTO),"$(PHOTO)") -o "$(OUT)/scenes.jpg"
 
-bench: $(READY) ## Measure: the mesh, memory per photo in flight, the scrub beside its peers, purge
+bench: $(READY) ## Measure: the mesh, memory per photo in flight, the scrub beside its peers, purge, residue
 	@$(BIN)/python -m benchmarks.mesh
 	@$(BIN)/python -m benchmarks.scrub
 	@$(BIN)/python -m benchmarks.purge
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	@$(BIN)/python -m benchmarks.residue
 
 clean: ## Remove what make has made
 	rm -rf $(VENV) .models .mayfly $(OUT) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis

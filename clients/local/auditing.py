@@ -25,7 +25,8 @@ from mesh.errors import ConfigError
 from services.purge.acl import AUDITOR
 from services.purge.signing import load_public
 
-_USERS = ("auditor-1", "auditor-2")  # each may have four photos on their way
+_USERS = ("auditor-1", "auditor-2")
+_PHOTOS_PER_USER = 4  # on their way at one time: MAYFLY_GATEWAY_MAX_PHOTOS_PER_OWNER
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 _CAP_SYS_PTRACE = 19  # <linux/capability.h>
 AUDIT_PUBLIC = "audit.pub.pem"
@@ -70,8 +71,12 @@ def audit(
         with subprocess.Popen(argv, env={**env, **settings}, stdout=pipe, stderr=pipe, text=True) as auditor:
             assert auditor.stdout is not None
             assert auditor.stderr is not None
-            report = _read(auditor.stdout, progress)
-            said = auditor.stderr.read()
+            try:
+                report = _read(auditor.stdout, progress)
+                said = auditor.stderr.read()
+            except BaseException:  # the audit ends with whoever asked for it
+                auditor.kill()
+                raise
     if report is None:
         own = [line for line in said.splitlines() if line.startswith(f"{AUDITOR}: ")]
         raise ConfigError(own[-1] if own else "the auditor ended without a report")
@@ -119,7 +124,7 @@ def _environment(mesh: LocalMesh, canaries: int) -> Iterator[dict[str, str]]:
             "MAYFLY_AUDITOR_TOKEN_FILE": str(tokens),
             "MAYFLY_AUDITOR_KEY_DIR": str(keys),
             "MAYFLY_AUDITOR_CANARIES": str(canaries),
-            "MAYFLY_AUDITOR_PARALLEL": "8",
+            "MAYFLY_AUDITOR_PARALLEL": str(_PHOTOS_PER_USER * len(_USERS)),
             "MAYFLY_AUDITOR_PROCESSES": _pairs((name, mesh.pid(name)) for name in mesh.processes),
             "MAYFLY_AUDITOR_METRICS": _pairs((name, mesh.ops_address(name)) for name in names),
             "MAYFLY_AUDITOR_LOGS": _pairs((name, mesh.log_file(name)) for name in mesh.processes),

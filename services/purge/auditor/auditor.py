@@ -20,8 +20,8 @@ from services.purge.auditor.endings import ENDINGS, wait_for
 from services.purge.auditor.peers import Gateway, Purge
 from services.purge.auditor.places import processes
 from services.purge.auditor.places.descriptors import Descriptors
-from services.purge.auditor.places.files import Files, usual_roots
-from services.purge.auditor.places.found import Place
+from services.purge.auditor.places.files import Files
+from services.purge.auditor.places.found import MACHINE, Place
 from services.purge.auditor.places.logs import Logs
 from services.purge.auditor.places.memory import Memory
 from services.purge.auditor.places.metrics import Metrics
@@ -51,7 +51,7 @@ class Auditor:
             settings.auditor_gateway_name,
         )
         self._gateway = Gateway(address, ca.read_bytes() if ca else None, tokens, name=name)
-        self._victim = Victim(address, ca, tokens, name=name)
+        self._victim = Victim(address, ca, name=name)
         redis = settings.redis()
         self._registry = Registry(redis) if redis is not None else None
         self._metrics = pairs(settings.auditor_metrics)
@@ -101,7 +101,8 @@ class Auditor:
         marks = pairs(settings.auditor_processes)
         logs = [(service, Path(path)) for service, path in pairs(settings.auditor_logs)]
         roots = [(service, Path(path)) for service, path in pairs(settings.auditor_roots)]
-        usual = usual_roots(os.environ)
+        temporary = [os.environ["TMPDIR"]] if "TMPDIR" in os.environ else []
+        shared = [Path(each).expanduser() for each in (*settings.auditor_shared_roots, *temporary)]
 
         def find() -> dict[str, list[int]]:
             return processes.find(marks)
@@ -109,10 +110,10 @@ class Auditor:
         found: list[Place] = [
             Memory(find),
             Files(
-                [*roots, *usual],
+                [*roots, *((MACHINE, folder) for folder in shared)],
                 since=time.time(),
                 processes=find,
-                own=[str(folder) for _, folder in usual],
+                own=[str(folder) for folder in shared],
                 passed_over=[path for _, path in logs],
             ),
             Descriptors(find),

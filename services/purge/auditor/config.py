@@ -92,7 +92,9 @@ class AuditorSettings(MeshSettings):
     auditor_logs: Pairs = ()
     """Log files that are searched: service=path."""
     auditor_roots: Pairs = ()
-    """Folders in which new and changed files are searched, besides the temporary ones and HOME: service=path."""
+    """Folders in which new and changed files are searched, of one service each: service=path."""
+    auditor_shared_roots: Names = ("/tmp", "/var/tmp", "/dev/shm", "~")  # noqa: S108 - read, not written
+    """The same of folders that any process may write to, also as containers see them; ``~`` is HOME. TMPDIR joins."""
     auditor_redis_url: str | None = None
     """The registry's Redis, as ``MAYFLY_REDIS_URL``. Without it keys are neither searched nor counted."""
     auditor_redis_username: str | None = None

@@ -6,12 +6,14 @@ and all of it freed. A hunter that doesn't find it there is blind, and what it s
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import sys
 
 from services.purge.auditor.hunt import memory
-from services.purge.auditor.hunt.index import NeedleIndex
+from services.purge.auditor.hunt.index import Needle, NeedleIndex
 
+_SIZE = 512 << 10  # bytes
 ENOUGH = 0.99
 """What is missing was overwritten by Python itself, some ten bytes at a time."""
 # Nothing of ours is in its environment: no allocator's settings, and no import of the mesh.
@@ -38,11 +40,13 @@ sys.stdin.buffer.read()
 """
 
 
-def found_share(data: bytes, index: NeedleIndex) -> float:
+def found_share() -> float:
     """The share of the photo's windows that the hunter finds in the process that has freed it; see ENOUGH.
 
     Blocks. Raises NotPermitted.
     """
+    data = secrets.token_bytes(_SIZE)
+    index = NeedleIndex([Needle("control", data)])
     command = [sys.executable, "-I", "-c", _CODE, str(len(data))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={}) as child:
         assert child.stdin is not None

@@ -38,7 +38,7 @@ class Trip:
     parked: Callable[[str], Awaitable[bytes]]
 
     async def accepted(self) -> Upload:
-        return await self.user.render().start(self.scene, self.policy, self.ttl)
+        return await self.user.render(self.scene, self.policy, self.ttl)
 
     async def half_sent(self) -> Upload:
         return await (await self.accepted()).send(self.canary.data[: len(self.canary.data) // 2])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,21 +18,21 @@ from mayfly.photo.v1 import photo_pb2
 from mayfly.purge.v1 import audit_pb2, audit_pb2_grpc
 from mesh import streams
 from mesh.channel import open_channel
-from mesh.errors import ConfigError, MeshError
+from mesh.errors import ConfigError, Exhausted, MeshError
 from mesh.frames import MAX_FRAME_BYTES
 from mesh.identity import Identity
 from mesh.status import from_rpc
 
 _UNARY_SECONDS = 20.0
 _CHUNK = 64 << 10
+_PATIENCE = 30.0  # seconds
 
 
 class Gateway:
     """An app's way in: TLS and a user's token. Errors are mesh.errors' own.
 
     ca: PEM of the CA to trust; None: the system's. name: that its certificate must be for; None: the address's host.
-    tokens: a file with one token on each line, each another user's, who take turns. It is read anew for each photo,
-    since tokens don't last.
+    tokens: a file with one token on each line, each another user's; read anew for each photo, since tokens don't last.
     """
 
     def __init__(self, address: str, ca: bytes | None, tokens: Path, *, name: str | None = None) -> None:
@@ -46,20 +45,22 @@ class Gateway:
         self._channel = grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(ca), options=options)
         self._stub: Any = gateway_pb2_grpc.PhotoServiceStub(self._channel)
         self._tokens = tokens
-        self._turn = itertools.count()
 
     async def close(self) -> None:
         await self._channel.close()
 
-    def user(self) -> User:
-        """The next one. ConfigError when the tokens can't be read."""
+    def user(self, number: int) -> User:
+        """One of them, the same for the same number. ConfigError when the tokens can't be read."""
         try:
             tokens = self._tokens.read_text("utf-8").split()
         except (OSError, UnicodeDecodeError):
             tokens = []
         if not tokens:
             raise ConfigError("MAYFLY_AUDITOR_TOKEN_FILE: holds no token that can be read")
-        return User(self._stub, tokens[next(self._turn) % len(tokens)])
+        return self.user_of(tokens[number % len(tokens)])
+
+    def user_of(self, token: str) -> User:
+        return User(self._stub, token)
 
 
 class User:
@@ -67,10 +68,19 @@ class User:
 
     def __init__(self, stub: Any, token: str) -> None:
         self._stub = stub
+        self.token = token
         self._metadata = (("authorization", f"Bearer {token}"),)
 
-    def render(self) -> Upload:
-        return Upload(self._stub.Render(metadata=self._metadata))
+    async def render(self, scene: str, policy: str, ttl: float) -> Upload:
+        """Until the photo may be sent. ttl: seconds. Waits a while where this user has too many photos on their way."""
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        while True:
+            try:
+                return await Upload(self._stub.Render(metadata=self._metadata)).start(scene, policy, ttl)
+            except Exhausted as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(error.retry_after or 1.0)
 
     async def collect(self, photo_id: str, token: str, claimant: bytes) -> bytes:
         """The whole parked picture, confirmed. Raises Unavailable while it is being made."""

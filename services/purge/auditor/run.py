@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -142,7 +143,9 @@ class Audit:
         self._parked = parked
         self._clock = clock
         self._progress = progress
-        self._slots = asyncio.Semaphore(plan.parallel)
+        self._slots: asyncio.Queue[int] = asyncio.Queue()
+        for number in range(plan.parallel):
+            self._slots.put_nowait(number)
         self._pictures: list[bytes] = []
         self.report = Report()
 
@@ -164,10 +167,8 @@ class Audit:
         return self.report
 
     async def _check_the_hunter(self) -> None:
-        sample = canary.make(self._plan.kinds[0])
-        index = NeedleIndex(sample.needles[:1], common=[each.data for each in canary.twin(sample.kind)[:1]])
         try:
-            self.report.control = await asyncio.to_thread(control.found_share, sample.data, index)
+            self.report.control = await asyncio.to_thread(control.found_share)
         except NotPermitted as error:
             self.report.failed.append(str(error))
 
@@ -181,10 +182,11 @@ class Audit:
         self.report.sent.clear()
 
     async def _send(self, ending: Ending, kind: str, scene: str) -> Ended | None:
-        async with self._slots:
+        # A place is one user's, since a user may have so many photos on their way and no more.
+        async with self._place() as number:
             sent = await asyncio.to_thread(canary.make, kind)
             trip = Trip(
-                self._gateway.user(),
+                self._gateway.user(number),
                 sent,
                 scene,
                 self._plan.policy,
@@ -201,6 +203,14 @@ class Audit:
                 return None
         self.report.sent[ending.name] += 1
         return Ended(ending, sent, gone)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[int]:
+        number = await self._slots.get()
+        try:
+            yield number
+        finally:
+            self._slots.put_nowait(number)
 
     async def _ended(self, user: User, gone: Gone, ending: Ending) -> None:
         """Waits for the receipt. Raises UnexpectedEnd without one, or when it says something else."""

@@ -15,29 +15,18 @@ from typing import Any
 from mesh.errors import ConfigError
 from services.purge.auditor.peers import Gateway, User
 
-_SECONDS = 30.0
+_SECONDS = 60.0
 
 
 class Victim:
     """Makes such clients. The parameters are the gateway's, as in ``peers.Gateway``."""
 
-    def __init__(self, address: str, ca: Path | None, tokens: Path, *, name: str | None = None) -> None:
-        self._name = name
-        self._address = address
-        self._ca = ca
-        self._tokens = tokens
+    def __init__(self, address: str, ca: Path | None, *, name: str | None = None) -> None:
+        self._gateway = {"address": address, "ca": str(ca) if ca else "", "name": name}
 
-    async def send_and_die(self, _user: User, data: bytes, scene: str, policy: str, ttl: float) -> str:
+    async def send_and_die(self, user: User, data: bytes, scene: str, policy: str, ttl: float) -> str:
         """The photo_id, once the client is dead. ConfigError if it can't do its work."""
-        header = {
-            "address": self._address,
-            "ca": str(self._ca) if self._ca else "",
-            "tokens": str(self._tokens),
-            "name": self._name,
-            "scene": scene,
-            "policy": policy,
-            "ttl": ttl,
-        }
+        header = self._gateway | {"token": user.token, "scene": scene, "policy": policy, "ttl": ttl}
         pipe = asyncio.subprocess.PIPE
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", __name__, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
@@ -60,10 +49,9 @@ class Victim:
         return photo_id
 
 
-async def _live(header: dict[str, Any], ca: bytes | None, data: bytes) -> None:
-    gateway = Gateway(str(header["address"]), ca, Path(str(header["tokens"])), name=header["name"])
-    upload = gateway.user().render()
-    await upload.start(str(header["scene"]), str(header["policy"]), float(str(header["ttl"])))
+async def _live(said: dict[str, Any], ca: bytes | None, data: bytes) -> None:
+    gateway = Gateway(said["address"], ca, Path(), name=said["name"])
+    upload = await gateway.user_of(said["token"]).render(said["scene"], said["policy"], said["ttl"])
     await upload.send(data[: len(data) // 2])
     sys.stdout.write(upload.photo_id + "\n")
     sys.stdout.flush()
@@ -71,5 +59,5 @@ async def _live(header: dict[str, Any], ca: bytes | None, data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    said = json.loads(sys.stdin.buffer.readline())
-    asyncio.run(_live(said, Path(said["ca"]).read_bytes() if said["ca"] else None, sys.stdin.buffer.read()))
+    header = json.loads(sys.stdin.buffer.readline())
+    asyncio.run(_live(header, Path(header["ca"]).read_bytes() if header["ca"] else None, sys.stdin.buffer.read()))

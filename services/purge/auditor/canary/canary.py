@@ -18,6 +18,7 @@ from services.purge.auditor.hunt.index import Needle
 _USUAL = (384, 288)
 _LARGE = (3072, 160)  # twice a decoder's working size, so that it scales by a half and the tile stays a tile
 _SMALL = (96, 96)  # less than any scene takes
+_LOSSY = {"avif": (256, 160), "heic": (256, 160)}  # all of their rows differ once they are decoded, so they have fewer
 _PLAIN = ("jpeg", "png", "webp")
 
 
@@ -63,7 +64,7 @@ def of_picture(data: bytes) -> Iterator[Needle]:
 def _make(kind: str, seed: int) -> Canary:
     random = np.random.default_rng(seed)
     name, _, size = kind.partition("_")
-    width, height = {"": _USUAL, "large": _LARGE, "small": _SMALL}.get(size, _USUAL)
+    width, height = _LOSSY.get(name) or {"": _USUAL, "large": _LARGE, "small": _SMALL}.get(size, _USUAL)
     drawn, said = draw(random, width, height), secrets.make(random)
     if kind == "malformed":
         data = formats.malformed(drawn, said)
@@ -72,6 +73,8 @@ def _make(kind: str, seed: int) -> Canary:
         data = formats.undecodable(drawn, said)
         return Canary(kind, data, (Needle("upload", data), *_layouts("pixels", drawn)))
     data = formats.ENCODERS[name](drawn, said)
+    if name in _LOSSY:
+        return Canary(kind, data, (Needle("upload", data), *_layouts("pixels", np.asarray(pixels.decoded(data)))))
     return Canary(kind, data, (Needle("upload", data), *_pixels(data, height)))
 
 

@@ -91,7 +91,8 @@ class NeedleIndex:
     def seen(self, data: Bytes) -> Words:
         """The hashes of the windows of ``data`` that are looked for, sorted; for ``without``."""
         stretches = (data[match.offset : match.offset + match.length] for match in self.search(data))
-        return common_hashes(stretch.tobytes() for stretch in stretches)
+        found = common_hashes(stretch.tobytes() for stretch in stretches)
+        return found[~unknown(found, self._hashes)]
 
     def search(self, data: Bytes) -> list[Match]:
         """All stretches of ``data`` that consist of windows which are looked for, at any alignment."""

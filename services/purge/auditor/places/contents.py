@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import BinaryIO
 
@@ -15,9 +16,10 @@ _OVERLAP = 1 << 10  # bytes: enough for a window however it is written
 
 
 def search(file: BinaryIO, hunted: Hunted) -> tuple[int, Counter[str]]:
-    """Bytes read, and bytes found by needle's name. Raises OSError."""
+    """Bytes read, and bytes found by needle's name; of a file that grows, what there was at first. Raises OSError."""
+    left = os.fstat(file.fileno()).st_size - file.tell()
     size, found, tail = 0, Counter[str](), b""
-    while piece := file.read(_CHUNK):
+    while (left > size) and (piece := file.read(min(_CHUNK, left - size))):
         size += len(piece)
         data = tail + piece
         found += _search(data, len(tail), hunted.index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def _nameless(pid: int, searched: Searched) -> Iterator[tuple[str, str]]:
         path = f"{folder}/{number}"
         try:
             name = str(Path(path).readlink())
+            if not stat.S_ISREG(Path(path).stat().st_mode):
+                continue  # opening a pipe or a terminal would wait for its other end
         except OSError:
             continue
         # A memfd's name ends like a deleted file's; sockets and pipes have no slash at their beginning.

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from services.purge.auditor.places import contents
-from services.purge.auditor.places.found import MACHINE, Found, Hunted, Searched
+from services.purge.auditor.places.found import Found, Hunted, Searched
 
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # it may have become a link or a pipe since it was looked at
 # Not file systems that keep bytes: what processes and the kernel show of themselves.
 _VIRTUAL = frozenset({"/proc", "/sys"})
 _MODE, _REGULAR = 0o170000, 0o100000
@@ -97,7 +98,7 @@ class Files:
 
     def _one(self, service: str, path: str, hunted: Hunted, searched: Searched, cores: Searched) -> None:
         try:
-            with open(path, "rb") as file:  # noqa: PTH123 - one of thousands
+            with os.fdopen(os.open(path, _OPEN), "rb") as file:
                 into = cores if _is_core(file.read(18)) else searched
                 file.seek(0)
                 size, found = contents.search(file, hunted)
@@ -119,9 +120,3 @@ def _is_known(key: tuple[int, int], looked: set[tuple[int, int]]) -> bool:
 
 def _is_core(head: bytes) -> bool:
     return head.startswith(b"\x7fELF") and int.from_bytes(head[16:18], "little") == _ELF_CORE
-
-
-def usual_roots(environment: Mapping[str, str]) -> list[tuple[str, Path]]:
-    """Where programs put files when nobody tells them where."""
-    named = [environment.get("TMPDIR", ""), environment.get("HOME", "")]
-    return [(MACHINE, Path(folder)) for folder in ("/tmp", "/var/tmp", "/dev/shm", *named) if folder]  # noqa: S108

@@ -14,7 +14,8 @@ import pytest
 from services.purge.auditor.hunt import memory, process
 from services.purge.auditor.hunt.index import Needle, NeedleIndex
 
-_NEEDLE = random.Random(1).randbytes(3 * process.CHUNK // 2)  # larger than what is read at once
+_CHUNK = 64 << 10
+_NEEDLE = random.Random(1).randbytes(3 * _CHUNK // 2)  # larger than what is read at once
 _INDEX = NeedleIndex([Needle("upload", _NEEDLE)])
 
 # The parent makes the same bytes by the same seed, so that they are in no argument and no pipe of the child.
@@ -28,6 +29,11 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 _NOT_DUMPABLE = "libc.prctl(4, 0, 0, 0, 0)\n"
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "CHUNK", _CHUNK)
 
 
 @contextmanager

@@ -1,0 +1,84 @@
+"""The auditor and a real mesh: every way of ending, hunts, countings, the log; and an ingest that keeps one photo."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from clients.local import auditing
+from clients.local.mesh import LocalMesh
+from mesh.transparency.dsse import keyring
+from services.purge.audit import LoggedAudit, open_statement
+from services.purge.auditor.endings import ENDINGS
+from tests.e2e import books
+from tests.e2e.cli import ROOT, Mayfly
+
+LEAKS = Path(__file__).parents[1] / "leaks"
+NAMES = {ending.name for ending in ENDINGS}
+SETTINGS = {
+    "MAYFLY_AUDITOR_KINDS": "jpeg,png,webp",
+    "MAYFLY_AUDITOR_ROUND": "16",
+    # Other tests write to /tmp and HOME meanwhile.
+    "MAYFLY_AUDITOR_SHARED_ROOTS": "/var/tmp,/dev/shm",
+}
+
+pytestmark = pytest.mark.skipif(not auditing.may_read_others(), reason="takes CAP_SYS_PTRACE")
+
+
+@pytest.fixture
+def leaky_mesh(fresh_mesh) -> LocalMesh:
+    """Ingest's scrubber keeps the first photo that it is given in a list: a variant of the service, for tests only."""
+    return fresh_mesh({"ingest": {"PYTHONPATH": f"{LEAKS / 'keeping'}:{ROOT}"}})
+
+
+@pytest.mark.timeout(180)
+def test_each_way_of_ending_is_audited_and_the_photo_that_ingest_keeps_is_found(leaky_mesh: LocalMesh) -> None:
+    steps: list[str] = []
+    report = auditing.audit(
+        leaky_mesh, canaries=len(ENDINGS), settings=SETTINGS, progress=lambda what, *_: steps.append(what)
+    )
+    assert report["failed"] == []
+    assert report["canaries"] == dict.fromkeys(NAMES, 1)
+    assert report["control"] >= 0.99
+    assert (report["reconciled"], report["differences"]) == (True, {})
+    for where in ("memory", "file", "redis", "log", "metrics"):
+        assert report["searched"][where] > 0, where
+
+    # The first canary is the one that only a picture to compare with is made of; ingest keeps the second.
+    kept = [each for each in report["found"] if (each["service"], each["where"]) == ("ingest", "memory")]
+    assert max(each["bytes"] for each in kept if each["what"] == "upload") > 20_000
+    assert report["outcome"] == "residue"
+    outside = {(each["service"], each["where"]) for each in report["residue"] if each["where"] != "memory"}
+    assert outside == set()
+
+    statements = [entry for entry in books.log_entries(leaky_mesh) if isinstance(entry, LoggedAudit)]
+    key = auditing.public_key(leaky_mesh.state.root)
+    assert key is not None
+    (statement,) = [open_statement(entry.envelope, keyring([key])) for entry in statements]
+    assert statement.outcome == "residue"
+    assert dict(statement.canaries) == report["canaries"]
+    assert {(each.service, each.where) for each in statement.residue} == {
+        (each["service"], each["where"]) for each in report["residue"]
+    }
+
+
+@pytest.mark.timeout(180)
+def test_the_command_starts_a_mesh_of_its_own_and_the_log_shows_the_audit(tmp_path: Path) -> None:
+    mayfly = Mayfly(tmp_path, **SETTINGS, MAYFLY_MODEL_DIR=os.environ.get("MAYFLY_MODEL_DIR", str(ROOT / ".models")))
+    ran = mayfly("audit", "--json", "--canaries", "1")
+    report = ran.json()
+    assert report["canaries"] == {"delivered": 1}
+    assert ran.code == {"clean": 0, "residue": 9, "incomplete": 5}[report["outcome"]]
+    assert not (mayfly.state / "mesh.json").exists()
+
+    recount = mayfly("audit-log", "--json").json()
+    assert recount["verified"] is True
+    assert recount["audits"] == {report["outcome"]: 1}
+    other = tmp_path / "other.pem"
+    other.write_bytes((mayfly.state / "pki/receipts.pub.pem").read_bytes())
+    refused = mayfly("audit-log", "--json", "--audit-key", str(other))
+    assert refused.code == 7
+    assert json.loads(refused.out)["error"]["check"] == "conservation"

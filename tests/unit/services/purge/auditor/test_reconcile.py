@@ -1,0 +1,143 @@
+"""The countings: what differs for a moment is nothing, what differs for long is named with its photo_ids."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from mesh.clock import SystemClock
+from mesh.health import Health
+from mesh.ops import OpsServer
+from mesh.transparency.key_list import KeyList
+from mesh.transparency.note import Signer
+from services.purge.auditor.countings import Signed, Uncounted
+from services.purge.auditor.reconcile import Reconciler
+from services.purge.ledger import Ledger
+from services.purge.log import Log
+from services.purge.public_files import LogFiles, PublicKeys
+from services.purge.receipt import Receipt
+
+KEY = Ed25519PrivateKey.from_private_bytes(b"r" * 32)
+LOG = Signer("mayfly.test/log", Ed25519PrivateKey.from_private_bytes(b"l" * 32))
+ONE, TWO, THREE = ("1" * 32, "2" * 32, "3" * 32)
+
+
+class Purge:
+    """A log and metrics on a true ops port; what Redis has is a set."""
+
+    def __init__(self, folder: Path) -> None:
+        registry = CollectorRegistry()
+        self.granted = Counter("mayfly_leases_granted_total", ".", registry=registry)
+        self.ended = Counter("mayfly_leases_ended_total", ".", ("outcome", "reason"), registry=registry)
+        self.live = Gauge("mayfly_leases", ".", ("state",), registry=registry)
+        self.held = Gauge("mayfly_custody_held", ".", ("service",), registry=registry)
+        self.records: set[str] = set()
+        self.log = Log.open(folder, origin=LOG.name, signer=LOG, clock=SystemClock())
+        self.ledger = Ledger(self.log, KEY)
+        self.ops = OpsServer("127.0.0.1:0", registry, Health())
+        self.ops.mount("/log/", LogFiles("/log/", self.log.public_directory))
+        keys = KeyList(LOG.name).signing(KEY.public_key(), LOG.key.public_key(), 0)
+        self.ops.mount("/keys/", PublicKeys("/keys/", keys))
+
+    async def grant(self, photo_id: str, *, record: bool = True) -> None:
+        await self.ledger.admit(photo_id, 5.0)
+        await self.log.integrate()
+        self.granted.inc()
+        self.live.labels("active").inc()
+        if record:
+            self.records.add(photo_id)
+
+    async def end(self, photo_id: str) -> None:
+        await self.ledger.issue(Receipt(photo_id, 5, "settled", "delivered"))
+        await self.log.integrate()
+        self.ended.labels("settled", "delivered").inc()
+        self.live.labels("active").dec()
+        self.records.discard(photo_id)
+
+
+@pytest.fixture
+async def purge(tmp_path: Path) -> AsyncIterator[Purge]:
+    made = Purge(tmp_path / "log")
+    await made.ops.start()
+    yield made
+    await made.ops.stop()
+    await made.log.close()
+
+
+@pytest.fixture
+def reconciler(purge: Purge) -> Iterator[Reconciler]:
+    return Reconciler([("purge", purge.ops.address)], lambda: set(purge.records), looks=3)
+
+
+async def _looks(reconciler: Reconciler, count: int) -> dict[str, frozenset[str]]:
+    import asyncio
+
+    for _ in range(count):
+        found = await asyncio.to_thread(reconciler.look)
+    return found
+
+
+async def test_leases_that_live_and_end_as_they_should_agree(purge: Purge, reconciler: Reconciler) -> None:
+    await purge.grant(ONE)
+    assert await _looks(reconciler, 3) == {}
+    await purge.end(ONE)
+    await purge.grant(TWO)
+    assert await _looks(reconciler, 3) == {}
+
+
+async def test_a_lease_that_redis_has_lost(purge: Purge, reconciler: Reconciler) -> None:
+    await purge.grant(ONE)
+    await purge.grant(TWO, record=False)
+    assert await _looks(reconciler, 2) == {}
+    assert await _looks(reconciler, 1) == {"log_without_redis": {TWO}}
+    purge.records.add(TWO)
+    assert await _looks(reconciler, 1) == {}
+
+
+async def test_a_record_of_which_the_log_knows_nothing(purge: Purge, reconciler: Reconciler) -> None:
+    purge.records.add(THREE)
+    assert await _looks(reconciler, 3) == {"redis_without_log": {THREE}}
+
+
+async def test_two_receipts(purge: Purge, reconciler: Reconciler) -> None:
+    await purge.grant(ONE)
+    await purge.end(ONE)
+    await purge.end(ONE)
+    assert (await _looks(reconciler, 3))["ended_twice"] == {ONE}
+
+
+async def test_counters_that_forget_one(purge: Purge, reconciler: Reconciler) -> None:
+    await purge.grant(ONE)
+    purge.live.labels("active").dec()
+    assert await _looks(reconciler, 3) == {"metrics": {"+1"}, "metrics_against_log": {"-1"}}
+
+
+async def test_a_hop_that_holds_what_purge_does_not_know_of(purge: Purge) -> None:
+    registry = CollectorRegistry()
+    Gauge("mayfly_custody_photos", ".", ("service",), registry=registry).labels("ingest").set(2)
+    purge.held.labels("ingest").set(1)
+    hop = OpsServer("127.0.0.1:0", registry, Health())
+    await hop.start()
+    reconciler = Reconciler([("purge", purge.ops.address), ("ingest", hop.address)], None, looks=3)
+    assert await _looks(reconciler, 3) == {"ingest": {"+1"}}
+    await hop.stop()
+    with pytest.raises(Uncounted, match="ingest"):
+        await _looks(reconciler, 1)
+
+
+async def test_the_log_is_read_on_and_not_anew_and_never_backwards(purge: Purge) -> None:
+    import asyncio
+
+    signed = Signed([purge.ops.address])
+    for number in range(300):
+        await purge.ledger.admit(f"{number:032x}", 5.0)
+    await purge.log.integrate()
+    await asyncio.to_thread(signed.read_on)
+    assert (signed.granted, len(signed.open)) == (300, 300)
+    await purge.end(f"{7:032x}")
+    await asyncio.to_thread(signed.read_on)
+    assert (signed.granted, signed.ended, len(signed.open)) == (300, 1, 299)

@@ -1,0 +1,91 @@
+"""How canaries are spread over the ways of ending, and what a report comes to."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh.config import load
+from mesh.errors import ConfigError
+from services.purge.audit import Residue
+from services.purge.auditor.config import AuditorSettings, pairs
+from services.purge.auditor.endings import ENDINGS
+from services.purge.auditor.metrics import AuditorMetrics
+from services.purge.auditor.run import Plan, Report
+
+
+@given(st.integers(1, 300))
+def test_canaries_are_spread_evenly_over_the_ways_of_ending(canaries: int) -> None:
+    plan = Plan(ENDINGS, canaries, 8, 4, 1.0, ("a", "b"), "2026-11", ("jpeg", "png"))
+    sequence = plan.sequence()
+    counts = Counter(ending.name for ending, _, _ in sequence)
+    assert len(sequence) == canaries
+    assert max(counts.values()) - min([*counts.values(), *([0] if len(counts) < len(ENDINGS) else [])]) <= 1
+    assert all(kind == (ending.kind or kind) for ending, kind, _ in sequence)
+
+
+def _report(**fields: object) -> Report:
+    return Report(control=1.0, **fields)  # type: ignore[arg-type]
+
+
+def test_an_audit_is_clean_only_if_it_looked_everywhere_and_everything_adds_up() -> None:
+    assert _report().outcome == "clean"
+    assert _report(reconciled=True).outcome == "clean"
+    assert _report(reconciled=False).outcome == "incomplete"
+    assert _report(failed=["no process of ingest is there"]).outcome == "incomplete"
+    assert Report(control=0.98).outcome == "incomplete"
+    found = Counter({("delivered", "ingest", "memory"): 32})
+    assert _report(residue=found, failed=["something"]).outcome == "residue"
+
+
+def test_a_statement_sums_over_the_ways_of_ending() -> None:
+    found = Counter(
+        {("delivered", "ingest", "memory"): 32, ("expired", "ingest", "memory"): 8, ("any", "valkey", "redis"): 5}
+    )
+    statement = _report(sent=Counter(delivered=2), residue=found).statement(1_767_225_600.0)
+    assert statement.residue == (Residue("ingest", "memory", 40), Residue("valkey", "redis", 5))
+
+
+def test_metrics_forget_what_the_next_audit_does_not_find() -> None:
+    from prometheus_client import CollectorRegistry
+
+    registry = CollectorRegistry()
+    metrics = AuditorMetrics(registry, ["ingest"])
+    metrics.ran(_report(residue=Counter({("delivered", "machine", "file"): 99})), 1000.0)
+    value = registry.get_sample_value
+    residue = "mayfly_canary_residue_bytes"
+    assert value(residue, {"service": "machine", "where": "file"}) == 99
+    assert value(residue, {"service": "ingest", "where": "memory"}) == 0
+    assert value("mayfly_canary_last_clean_timestamp_seconds") == 0
+    metrics.ran(_report(), 2000.0)
+    assert value(residue, {"service": "machine", "where": "file"}) is None
+    assert value("mayfly_canary_last_clean_timestamp_seconds") == 2000.0
+    assert value("mayfly_canary_runs_total", {"outcome": "residue"}) == 1
+    metrics.looked({"ended_twice": frozenset("ab")})
+    assert value("mayfly_reconciliation_differences", {"countings": "ended_twice"}) == 2
+    assert value("mayfly_reconciliation_differences", {"countings": "metrics"}) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("MAYFLY_AUDITOR_KINDS", "jpeg,bmp", "no canary of the kind bmp"),
+        ("MAYFLY_AUDITOR_PROCESSES", "ingest", "must be NAME=VALUE"),
+        ("MAYFLY_AUDITOR_CANARIES", "0", "greater than or equal to 1"),
+        ("MAYFLY_AUDITOR_KIND", "jpeg", "no such setting"),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: str, says: str, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    for needed in ("TLS_CERT", "TLS_KEY", "TLS_CA", "AUDITOR_TOKEN_FILE"):
+        monkeypatch.setenv(f"MAYFLY_{needed}", str(tmp_path / "file"))
+    for needed in ("OPS_LISTEN", "REGISTRY_TARGET", "AUDITOR_GATEWAY_TARGET"):
+        monkeypatch.setenv(f"MAYFLY_{needed}", "127.0.0.1:1")
+    monkeypatch.setenv("MAYFLY_AUDITOR_KEY_DIR", str(tmp_path))
+    assert pairs(load(AuditorSettings, "auditor").auditor_processes)[0] == ("gateway", "services.gateway")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=f"{name}.*{says}"):
+        load(AuditorSettings, "auditor")
