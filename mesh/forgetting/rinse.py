@@ -8,6 +8,7 @@ is sent over it, in both directions. For cancelled calls, too, whose own stream 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -36,11 +37,16 @@ class Rinsing:
         return False
 
 
-def add_to(server: grpc.aio.Server) -> None:
-    """The other side."""
-    handler: Any = grpc.unary_unary_rpc_method_handler(_answer)
+async def _nothing() -> None:
+    return
+
+
+def add_to(server: grpc.aio.Server, onward: Callable[[], Awaitable[object]] = _nothing) -> None:
+    """The other side. onward: rinses what this process has passed the same bytes on by."""
+
+    async def answer(_request: bytes, _context: ServerContext) -> bytes:
+        await onward()
+        return MESSAGE
+
+    handler: Any = grpc.unary_unary_rpc_method_handler(answer)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Rinse": handler}),))
-
-
-async def _answer(_request: bytes, _context: ServerContext) -> bytes:
-    return MESSAGE

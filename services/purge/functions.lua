@@ -288,11 +288,21 @@ local function sample(keys, args)
   local number = redis.call('LLEN', keys[1])
   if number == 0 then return { 0, 0, '' } end
   local segment = redis.call('LINDEX', keys[1], tonumber(args[1]) % number)
-  return { number, #segment, string.sub(segment, 1, tonumber(args[2])) }
+  local answer = { number, #segment, string.sub(segment, 1, tonumber(args[2])) }
+  segment = nil
+  collectgarbage()
+  return answer
+end
+
+-- Segments come as arguments, and Lua keeps what nobody refers to any more until it collects.
+local function rinse()
+  collectgarbage()
+  return 'OK'
 end
 
 local ENDING = { 'allow-oom' }
 redis.register_function('mayfly_2_grant', grant)
+redis.register_function { function_name = 'mayfly_2_rinse', callback = rinse, flags = { 'no-writes', 'allow-oom' } }
 redis.register_function { function_name = 'mayfly_2_custody', callback = custody, flags = ENDING }
 redis.register_function('mayfly_2_park_begin', park_begin)
 redis.register_function('mayfly_2_park_segment', park_segment)

@@ -32,6 +32,9 @@ Call = tuple[str, Sequence[str], Sequence[Word]]
 """A function's name, its keys (of one shard), its arguments."""
 _OPERATIONS = MAX_CONNECTIONS - 8  # at once; the rest of the connections is for batches
 _ON_THE_MOVE = (AskError, TryAgainError)  # MovedError is an AskError
+_PADDING = bytes(24 << 10)
+"""More than what a server keeps of a connection's last command or reply (16 KiB), and less than what it reads into memory
+of its own (PROTO_MBULK_BIG_ARG, 32 KiB; src/server.h)."""
 _HOPS = 4  # times that one command may be sent elsewhere
 _REFRESH_EVERY = 0.2  # seconds between two looks for the servers, at least
 
@@ -49,6 +52,7 @@ class Link:
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._ready = False
         self._operations = 0
+        self._busy = self._most_busy = 0  # operations at once: now, and at the most since connections were rinsed
         self._batches = 0  # of lanes whose server is gone
         self.calls = 0
         self.up = False
@@ -98,6 +102,15 @@ class Link:
     async def primaries(self) -> list[tuple[Server, Ask]]:
         """Every server that has keys of ours, and what sends commands to it. Raises Unavailable."""
         return [(server, self._asker(lane)) for server, lane in await self._lanes_of_all()]
+
+    async def rinse(self) -> None:
+        """Overwrites what connections and servers keep of the ciphertext that passed last. Nothing if they are away."""
+        with contextlib.suppress(Unavailable):
+            # All at once, so that each takes a connection of its own; the pool hands out first what was used last.
+            used, self._most_busy = self._most_busy, 0
+            rinses = [self.run(lambda client: client.execute_command("PING", _PADDING)) for _ in range(used)]
+            words = [pack("FCALL", f"{functions.LIBRARY}_rinse", 0), pack("PING", _PADDING)]
+            await asyncio.gather(*rinses, *(ask(words) for _, ask in await self.primaries()))
 
     async def _lanes_of_all(self) -> list[tuple[Server, Lane]]:
         try:
@@ -262,12 +275,15 @@ class Link:
             raise refusal(error) from error
         self._operations += 1
         self.calls += 1
+        self._busy += 1
+        self._most_busy = max(self._most_busy, self._busy)
         try:
             reply = await operation(self._topology.client)
         except FAILURES as error:
             self._judge([error])
             raise refusal(error) from error
         finally:
+            self._busy -= 1
             self._places.release()
         self.up = True
         return reply

@@ -74,7 +74,7 @@ def build(settings: PurgeSettings, lockdown: Lockdown) -> App:
     parts.ops.mount("/keys/", public_keys)
     server = parts.inside_server(ALLOWED)
     add_to(server.grpc, core, settings.trust_domain)
-    rinse.add_to(server.grpc)
+    rinse.add_to(server.grpc, core.link.rinse)
     operator_servicer.add_to(server.grpc, core.operator)
     audit_servicer.add_to(server.grpc, Audits(log, parts.clock))
     if settings.reflection:
