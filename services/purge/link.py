@@ -33,8 +33,8 @@ Call = tuple[str, Sequence[str], Sequence[Word]]
 _OPERATIONS = MAX_CONNECTIONS - 8  # at once; the rest of the connections is for batches
 _ON_THE_MOVE = (AskError, TryAgainError)  # MovedError is an AskError
 _PADDING = bytes(24 << 10)
-"""More than what a server keeps of a connection's last command or reply (16 KiB), and less than what it reads into memory
-of its own (PROTO_MBULK_BIG_ARG, 32 KiB; src/server.h)."""
+"""More than what a server keeps of a connection's last command or reply (16 KiB), and less than what it reads into
+memory of its own (PROTO_MBULK_BIG_ARG, 32 KiB; src/server.h)."""
 _HOPS = 4  # times that one command may be sent elsewhere
 _REFRESH_EVERY = 0.2  # seconds between two looks for the servers, at least
 
