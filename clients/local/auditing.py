@@ -65,7 +65,7 @@ def audit(
 
     Raises ConfigError with the auditor's own line when it can't do its work.
     """
-    with _environment(mesh, canaries) as env:
+    with environment(mesh, canaries) as env:
         argv = [sys.executable, "-P", "-m", "services.purge.auditor.once"]
         pipe = subprocess.PIPE
         with subprocess.Popen(argv, env={**env, **settings}, stdout=pipe, stderr=pipe, text=True) as auditor:
@@ -101,7 +101,7 @@ def _read(lines: Any, progress: Progress) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _environment(mesh: LocalMesh, canaries: int) -> Iterator[dict[str, str]]:
+def environment(mesh: LocalMesh, canaries: int) -> Iterator[dict[str, str]]:
     """All that the auditor is told. The users' tokens are in a folder that goes with the audit."""
     pki, names = Pki(mesh.state.pki), [name for name in mesh.processes if name != VALKEY]
     keys = mesh.state.root / "auditor"

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from clients.local import auditing
+from clients.local import auditing, ops
 from clients.local.mesh import LocalMesh
+from clients.local.ports import free_ports
 from mesh.transparency.dsse import keyring
 from services.purge.audit import LoggedAudit, open_statement
 from services.purge.auditor.endings import ENDINGS
+from services.purge.signing import load_public
 from tests.e2e import books
 from tests.e2e.cli import ROOT, Mayfly
 
@@ -63,6 +67,41 @@ def test_each_way_of_ending_is_audited_and_the_photo_that_ingest_keeps_is_found(
     assert {(each.service, each.where) for each in statement.residue} == {
         (each["service"], each["where"]) for each in report["residue"]
     }
+
+
+@pytest.mark.timeout(180)
+async def test_the_auditor_as_a_process_audits_counts_and_shows_it(mesh: LocalMesh, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    ops_address, own = f"127.0.0.1:{port}", {**SETTINGS, "MAYFLY_AUDITOR_LOOK_INTERVAL": "0.3"}
+    with auditing.environment(mesh, 1) as told, (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
+            [sys.executable, "-P", "-m", "services.purge.auditor"],
+            env={**told, **own, "MAYFLY_OPS_LISTEN": ops_address},
+            stderr=log,
+        )
+        try:
+            await books.eventually(
+                lambda: ops.total(ops.metrics(ops_address), "mayfly_canary_runs_total"), 90, "no audit"
+            )
+            samples = ops.metrics(ops_address)
+            key = ops.get(ops_address, "/keys/audit.pub.pem")
+        finally:
+            process.terminate()
+        assert process.wait(20) == 0
+    assert ops.total(samples, "mayfly_canary_sent_total", ending="delivered") == 1
+    assert ops.total(samples, "mayfly_canary_searched_bytes", where="memory") > 1 << 20
+    assert ops.total(samples, "mayfly_canary_residue_bytes", service="ingest", where="redis") == 0
+    assert ops.total(samples, "mayfly_reconciliation_differences") == 0
+    assert key is not None
+    assert load_public(key) == auditing.public_key(mesh.state.root)
+    events = [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert events[0] == "serving"
+    assert "audit_done" in events
+
+
+def _after_an_audit(ops_address: str) -> list[ops.Sample]:
+    samples = ops.metrics(ops_address)
+    return samples if ops.total(samples, "mayfly_canary_runs_total") else []
 
 
 @pytest.mark.timeout(180)

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -17,11 +18,12 @@ from typing import Any
 
 import grpc
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client.parser import text_string_to_metric_families
 
 from clients.local.pki import Pki
 from clients.verify import recount, verify_bundle
-from mayfly.purge.v1 import custody_pb2, custody_pb2_grpc, registry_pb2_grpc
+from mayfly.purge.v1 import audit_pb2, audit_pb2_grpc, custody_pb2, custody_pb2_grpc, registry_pb2_grpc
 from mayfly.purge.v1 import registry_pb2 as pb
 from mesh.channel import open_channel
 from mesh.clock import SystemClock
@@ -33,6 +35,7 @@ from mesh.status import from_rpc
 from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
 from services.purge.acl import acl_rules, arguments
+from services.purge.audit import Residue, Statement, sign_statement
 from services.purge.signing import load_public
 
 PASSWORD = "process-password"
@@ -380,3 +383,23 @@ async def test_a_wrong_environment_is_said_in_one_line(pki: Pki, tmp_path: Path)
         "purge: MAYFLY_REDIS_URL: must begin with unix://, redis://, redis+sentinel://, redis+cluster://, "
         "or rediss for TLS\n"
     )
+
+
+async def test_an_audit_statement_is_a_leaf_beside_the_receipts(purge: Purge) -> None:
+    key = Ed25519PrivateKey.generate()
+    statement = Statement(round(time.time()), "residue", {"delivered": 3}, residue=(Residue("ingest", "memory", 64),))
+    request = audit_pb2.RecordAuditRequest(envelope=sign_statement(statement, key).to_json())
+    async with purge.channel("auditor") as channel:
+        stub = audit_pb2_grpc.AuditServiceStub(channel)
+        assert (await stub.RecordAudit(request)).index == (await stub.RecordAudit(request)).index == 0
+        with pytest.raises(grpc.RpcError) as caught:
+            await stub.RecordAudit(audit_pb2.RecordAuditRequest(envelope=b"{}"))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    async with purge.channel("gateway") as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            await audit_pb2_grpc.AuditServiceStub(channel).RecordAudit(request)
+        assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    await purge.end(signal.SIGKILL)
+    await purge.start()  # a log with an audit in it is replayed like any other
+    assert await purge.metric("mayfly_log_entries") == 1
+    assert await purge.metric("mayfly_leases_granted_total") == 0
