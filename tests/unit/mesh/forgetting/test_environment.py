@@ -1,0 +1,57 @@
+"""Settings that must be there before the process is, and the check that they have had their effect."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mesh.forgetting.environment import SETTINGS, TUNABLES
+from tests.unit.mesh.programs import run
+
+_CHECK = "from mesh.forgetting.selfcheck import freed_memory_is_overwritten as check; print(check())"
+
+
+def test_a_process_without_them_starts_once_more_as_itself() -> None:
+    done = run(
+        """
+        import json, os, sys
+        sys.stderr.write(f"{os.getpid()} ")
+        from mesh.forgetting import environment
+        environment.ensure()
+        told = {name: os.environ.get(name) for name in environment.SETTINGS}
+        print(json.dumps([os.getpid(), sys.orig_argv[1], told]))
+        """,
+        GLIBC_TUNABLES="",
+    )
+    assert done.returncode == 0, done.stderr
+    pid, flag, settings = json.loads(done.stdout)
+    assert done.stderr.split() == [str(pid)] * 2, "twice, and the same process"
+    assert flag == "-c"
+    assert settings == SETTINGS
+
+
+def test_a_process_that_has_them_goes_on() -> None:
+    done = run(
+        'import sys; sys.stderr.write("x"); from mesh.forgetting import environment; environment.ensure()', **SETTINGS
+    )
+    assert (done.returncode, done.stderr) == (0, "x")
+
+
+def test_what_is_freed_is_overwritten() -> None:
+    assert run(_CHECK, **SETTINGS).stdout == "True\n"
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        {"GLIBC_TUNABLES": ""},
+        {"GLIBC_TUNABLES": f"glibc.malloc.perturb={TUNABLES['glibc.malloc.perturb']}"},  # the threads' cache keeps
+        {"PYTHONMALLOC": "pymalloc"},
+        # Asked of the allocator: what the environment says is no proof.
+        {"GLIBC_TUNABLES": "glibc.malloc.perturb=0:" + SETTINGS["GLIBC_TUNABLES"].partition(":")[2]},
+    ],
+    ids=["nothing", "no_cache_setting", "python_keeps", "perturb_off"],
+)
+def test_a_measure_that_is_missing_is_noticed(without: dict[str, str]) -> None:
+    assert run(_CHECK, **{**SETTINGS, **without}).stdout == "False\n"

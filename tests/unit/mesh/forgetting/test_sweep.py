@@ -1,0 +1,95 @@
+"""After a release: a collection, the rinses, and a pause; photos that end together share one."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import AsyncIterator
+
+import pytest
+
+from mesh.forgetting.sweep import UNWINDING, Sweep
+from mesh.testing.wait import eventually
+from tests.unit.serving import FakeClock
+
+
+class Rinses:
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def __call__(self) -> None:
+        self.count += 1
+
+
+class Circle:
+    """Freed by a collection only."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+@pytest.fixture
+async def swept() -> AsyncIterator[tuple[Sweep, FakeClock, Rinses]]:
+    clock, rinses = FakeClock(), Rinses()
+    sweep = Sweep(clock, [rinses])
+    await sweep.start()
+    yield sweep, clock, rinses
+    await sweep.stop()
+    gc.unfreeze()
+
+
+async def passes(clock: FakeClock, seconds: float) -> None:
+    """Some time, and whatever is due then."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+    clock.advance(seconds)
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_nothing_happens_without_a_photo(swept: tuple[Sweep, FakeClock, Rinses]) -> None:
+    _, clock, rinses = swept
+    await passes(clock, 100.0)
+    assert rinses.count == 0
+
+
+async def test_a_release_is_followed_by_one_sweep(swept: tuple[Sweep, FakeClock, Rinses]) -> None:
+    sweep, clock, rinses = swept
+    gc.disable()
+    try:
+        circle = Circle()
+        gone = weakref.ref(circle)
+        del circle
+        for _ in range(8):
+            sweep.soon()
+        await passes(clock, UNWINDING / 2)
+        assert rinses.count == 0, "calls come apart first"
+        await passes(clock, UNWINDING)
+        await eventually(lambda: rinses.count == 1)
+        assert gone() is None
+    finally:
+        gc.enable()
+    await passes(clock, 100.0)
+    assert rinses.count == 1
+
+
+async def test_a_photo_that_ends_meanwhile_gets_a_sweep_of_its_own(swept: tuple[Sweep, FakeClock, Rinses]) -> None:
+    sweep, clock, rinses = swept
+    sweep.soon()
+    await passes(clock, UNWINDING)
+    await eventually(lambda: rinses.count == 1)
+    sweep.soon()
+    for _ in range(5):
+        await passes(clock, 0.2)
+    await eventually(lambda: rinses.count == 2)
+
+
+async def test_it_sweeps_again_after_it_was_quiet(swept: tuple[Sweep, FakeClock, Rinses]) -> None:
+    sweep, clock, rinses = swept
+    sweep.soon()
+    for _ in range(3):
+        await passes(clock, 30.0)
+    sweep.soon()
+    await passes(clock, UNWINDING)
+    await eventually(lambda: rinses.count == 2)
