@@ -41,6 +41,10 @@ async def endure(mesh: LocalMesh, trouble: Trouble) -> Account:
     """Lets the fault happen, from its beginning to its end. AssertionError names the promise that is broken."""
     async with Crowd(mesh) as crowd:
         sending = asyncio.create_task(crowd.send(PHOTOS))
+        await eventually(lambda: len(crowd.trips) >= BEFORE // 2, within=30)
+        # What a batch takes here and now, without a fault: a machine that is busy with other things is none.
+        before = time.monotonic()
+        usual = await works(crowd) - before
         await eventually(lambda: len(crowd.trips) >= BEFORE, within=30)
         began, happening = time.monotonic(), asyncio.ensure_future(trouble.fault(crowd))
         taken_over = await works(crowd) - began if trouble.takes_over else None
@@ -55,7 +59,7 @@ async def endure(mesh: LocalMesh, trouble: Trouble) -> Account:
         await promises.nothing_stays(trouble.servers)
     assert account.ends.keys() >= set(trouble.expected), f"the fault did nothing: {account}"
     for seconds in (taken_over, healed):
-        assert seconds is None or seconds <= PROMISED, f"new photos worked too late: {account}"
+        assert seconds is None or seconds <= PROMISED + usual, f"too late, where {usual:.1f} s is usual: {account}"
     print(account)  # noqa: T201 - with -s, and where a test fails
     return account
 
