@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -26,6 +27,9 @@ from clients.cli import (
     verify,
 )
 from clients.cli.exits import MEANINGS, ExitCode
+
+# gRPC's core otherwise writes to the terminal what its connections do, such as that the gateway has closed one.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 _PANELS = (
     (
