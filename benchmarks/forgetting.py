@@ -133,14 +133,14 @@ def frozen(mesh: LocalMesh) -> Iterator[None]:
     while any(ops.total(ops.metrics(mesh.ops_address(name)), "mayfly_custody_photos") for name in SERVICES):
         assert time.monotonic() < deadline, "a photo is still held"
         time.sleep(0.02)
-    time.sleep(SOON)
     with stopped(mesh):
         yield
 
 
 @contextlib.contextmanager
 def stopped(mesh: LocalMesh) -> Iterator[None]:
-    """SIGSTOP for every process, so that what is searched is a moment and not a minute."""
+    """SIGSTOP for every process, one second from now, so that what is searched is a moment and not a minute."""
+    time.sleep(SOON)
     pids = pids_of(mesh)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)

@@ -98,7 +98,7 @@ class Assembly:
 
     def sweep(self, book: CustodyBook, rinses: Sequence[Rinse] = ()) -> Sweep:
         """What clears this process's memory after each photo. rinses: of the connections that photos pass over."""
-        sweep = Sweep(self.clock, rinses)
+        sweep = Sweep(self.clock, self.metrics, self.service, rinses)
         book.after_release = sweep.soon
         return sweep
 

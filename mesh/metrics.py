@@ -63,5 +63,17 @@ class MeshMetrics:
         self.lockdown = Gauge(
             "mayfly_lockdown_control", "1 if the control is in force.", ("service", "control"), registry=r
         )
+        self.sweeps = Counter(
+            "mayfly_sweeps_total",
+            "Sweeps of memory and connections after photos; a failed one is tried again.",
+            ("service", "outcome"),
+            registry=r,
+        )
+        self.unswept = Gauge(
+            "mayfly_unswept_seconds",
+            "How long a photo has been gone after which nothing has been swept yet; 0 if there is none.",
+            ("service",),
+            registry=r,
+        )
         withheld = Gauge("mayfly_log_fields_withheld", "Log fields not on the allow-list, not printed.", registry=r)
         withheld.set_function(lambda: log.withheld)

@@ -36,6 +36,8 @@ SETTINGS: Final[Mapping[str, str]] = {
     "ORT_DISABLE_TELEMETRY": "1",
 }
 
+_AGAIN = "MAYFLY_STARTED_AGAIN"
+
 
 def ensure() -> None:
     """Returns in a process that was started with ``SETTINGS``; starts this one once more, with them, otherwise.
@@ -45,4 +47,7 @@ def ensure() -> None:
     """
     if all(os.environ.get(name) == value for name, value in SETTINGS.items()):
         return
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **SETTINGS})  # noqa: S606
+    if os.environ.get(_AGAIN):
+        return  # the loader takes tunables away from whoever has file capabilities (ld.so(8)); the check will say so
+    again = {**os.environ, **SETTINGS, _AGAIN: "1"}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], again)  # noqa: S606

@@ -7,20 +7,21 @@ is sent over it, in both directions. For cancelled calls, too, whose own stream 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 
 from mesh.context import ServerContext
+from mesh.errors import Invalid
 
 SERVICE = "mayfly.mesh.v1.RinseService"
 METHOD = f"/{SERVICE}/Rinse"
 _BYTES = 32 << 10
 # RinseRequest and RinseResponse alike: field 1, LEN, 32,768 as a varint.
 MESSAGE = b"\x0a\x80\x80\x02" + bytes(_BYTES)
-_SECONDS = 0.5
+_SECONDS = 1.0
+_MOST = 2 * len(MESSAGE)
 
 
 class Rinsing:
@@ -30,11 +31,15 @@ class Rinsing:
         self._rinse: Any = channel.unary_unary(METHOD)
 
     async def __call__(self) -> bool:
-        """False if the peer didn't answer: then there is no connection, and its buffers are freed."""
-        with contextlib.suppress(grpc.RpcError):
+        """False if the peer didn't answer in time: what passed before is still in the buffers.
+
+        Where there is no connection there are no buffers; and a peer that refuses has read what it refused.
+        """
+        try:
             await self._rinse(MESSAGE, timeout=_SECONDS)
-            return True
-        return False
+        except grpc.RpcError as error:
+            return error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
+        return True
 
 
 async def _nothing() -> None:
@@ -44,7 +49,9 @@ async def _nothing() -> None:
 def add_to(server: grpc.aio.Server, onward: Callable[[], Awaitable[object]] = _nothing) -> None:
     """The other side. onward: rinses what this process has passed the same bytes on by."""
 
-    async def answer(_request: bytes, _context: ServerContext) -> bytes:
+    async def answer(request: bytes, _context: ServerContext) -> bytes:
+        if not len(MESSAGE) <= len(request) <= _MOST:  # no more goes out than came in, and not much comes in
+            raise Invalid("MALFORMED_RINSE", "A rinse is 32 KiB of padding.", field="padding", limit=len(MESSAGE))
         await onward()
         return MESSAGE
 

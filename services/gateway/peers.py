@@ -238,11 +238,12 @@ class Registry:
         asked = self._to(lambda stub, seconds: stub.ReturnClaim(request, timeout=seconds))
         await self._asking.about(wanted.photo_id, asked)
 
-    async def rinse(self) -> None:
-        """Rinses the connections if a parked picture has passed since the last time."""
+    async def rinse(self) -> bool:
+        """Rinses the connections if a parked picture has passed since the last time. False: it is to be tried again."""
         carried, self._carried = self._carried, False
-        if carried:
-            await asyncio.gather(*(rinse() for rinse in self._rinses))
+        if carried and not all(await asyncio.gather(*(rinse() for rinse in self._rinses))):
+            self._carried = True
+        return not self._carried
 
     async def receipt(self, photo_id: str, *, wait_for_inclusion: bool) -> bytes:
         """The receipt bundle of an ended lease. NotFound."""

@@ -45,7 +45,6 @@ async def test_nor_while_the_phone_has_another_photo_on_its_way(mesh: LocalMesh)
         gone = forgetting.noise(8)
         await rig.trip(client, rig.Upload(gone))
         index = NeedleIndex(forgetting.needles([gone]), common=[forgetting.noise(0)])
-        await asyncio.sleep(forgetting.SOON)
         with forgetting.stopped(mesh):
             left = forgetting.searched(mesh, index)
         finish.set()

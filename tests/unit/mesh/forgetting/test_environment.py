@@ -38,6 +38,12 @@ def test_a_process_that_has_them_goes_on() -> None:
     assert (done.returncode, done.stderr) == (0, "x")
 
 
+def test_who_starts_again_in_vain_goes_on_and_is_found_out() -> None:
+    """As where the loader takes GLIBC_TUNABLES away from the process each time."""
+    done = run("from mesh.forgetting import environment; environment.ensure(); " + _CHECK, MAYFLY_STARTED_AGAIN="1")
+    assert (done.returncode, done.stdout) == (0, "False\n")
+
+
 def test_what_is_freed_is_overwritten() -> None:
     assert run(_CHECK, **SETTINGS).stdout == "True\n"
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
+from mesh.errors import Invalid
 from mesh.forgetting import rinse
 from mesh.frames import sole_field
-from tests.unit.serving import calling, served
+from tests.unit.serving import calling, error_of, served
 
 _ALLOWED = {rinse.METHOD: frozenset({"gateway"})}
 
@@ -26,11 +31,32 @@ async def test_a_peer_answers_with_as_much_as_it_was_sent() -> None:
     assert onward == ["rinsed"] * 2
 
 
-async def test_a_peer_that_is_away_or_refuses_is_no_error() -> None:
+async def test_where_there_is_no_connection_there_is_nothing_to_rinse() -> None:
     async with (
         served(rinse.add_to, service="ingest", allowed=_ALLOWED) as address,
         calling(address, "ingest", caller="render") as channel,
     ):
-        assert not await rinse.Rinsing(channel)()
+        assert await rinse.Rinsing(channel)(), "refused, but it has read what it refused"
     async with calling(address, "ingest") as channel:
+        assert await rinse.Rinsing(channel)()
+
+
+async def test_a_peer_that_does_not_answer_is_told() -> None:
+    hold = asyncio.Event()
+    async with (
+        served(lambda server: rinse.add_to(server, hold.wait), service="ingest", allowed=_ALLOWED) as address,
+        calling(address, "ingest") as channel,
+    ):
         assert not await rinse.Rinsing(channel)()
+        hold.set()
+        assert await rinse.Rinsing(channel)()
+
+
+@pytest.mark.parametrize("size", [0, 1000, 200_000])
+async def test_no_more_goes_out_than_comes_in(size: int) -> None:
+    async with (
+        served(rinse.add_to, service="ingest", allowed=_ALLOWED) as address,
+        calling(address, "ingest") as channel,
+    ):
+        error = await error_of(channel.unary_unary(rinse.METHOD)(bytes(size)))
+    assert (type(error), error.reason) == (Invalid, "MALFORMED_RINSE")

@@ -11,15 +11,25 @@ import pytest
 
 from mesh.forgetting.sweep import UNWINDING, Sweep
 from mesh.testing.wait import eventually
-from tests.unit.serving import FakeClock
+from tests.unit.serving import FakeClock, new_metrics, sample
 
 
 class Rinses:
+    """answers: what comes of the next ones; then all is well."""
+
     def __init__(self) -> None:
         self.count = 0
+        self.answers: list[bool | Exception] = []
 
-    async def __call__(self) -> None:
+    async def __call__(self) -> bool:
         self.count += 1
+        answer = self.answers.pop(0) if self.answers else True
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+METRICS = new_metrics("gateway")
 
 
 class Circle:
@@ -32,7 +42,7 @@ class Circle:
 @pytest.fixture
 async def swept() -> AsyncIterator[tuple[Sweep, FakeClock, Rinses]]:
     clock, rinses = FakeClock(), Rinses()
-    sweep = Sweep(clock, [rinses])
+    sweep = Sweep(clock, METRICS, "gateway", [rinses])
     await sweep.start()
     yield sweep, clock, rinses
     await sweep.stop()
@@ -93,3 +103,22 @@ async def test_it_sweeps_again_after_it_was_quiet(swept: tuple[Sweep, FakeClock,
     sweep.soon()
     await passes(clock, UNWINDING)
     await eventually(lambda: rinses.count == 2)
+
+
+@pytest.mark.parametrize("failure", [False, RuntimeError("a bug")], ids=["no_answer", "bug"])
+async def test_a_sweep_that_fails_is_tried_again_and_shows(
+    swept: tuple[Sweep, FakeClock, Rinses], failure: bool | Exception
+) -> None:
+    sweep, clock, rinses = swept
+    rinses.answers = [failure, failure]
+    before = sample(METRICS, "mayfly_sweeps_total", service="gateway", outcome="failed")
+    sweep.soon()
+    await passes(clock, UNWINDING)
+    await eventually(lambda: rinses.count == 1)
+    await passes(clock, 0.0)
+    assert sample(METRICS, "mayfly_unswept_seconds", service="gateway") > 0
+    for _ in range(10):
+        await passes(clock, 0.2)
+    assert rinses.count == 3
+    assert sample(METRICS, "mayfly_sweeps_total", service="gateway", outcome="failed") == before + 2
+    assert sample(METRICS, "mayfly_unswept_seconds", service="gateway") == 0
