@@ -79,6 +79,7 @@ bench: $(READY) ## Measure: the mesh, memory per photo in flight, the scrub besi
 	@$(BIN)/python -m benchmarks.mesh
 	@$(BIN)/python -m benchmarks.scrub
 	@$(BIN)/python -m benchmarks.purge
+	@$(BIN)/python -m benchmarks.forgetting
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	@$(BIN)/python -m benchmarks.residue
 
