@@ -54,7 +54,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "the same, reads kept, collected": ("perturb", "tcache", "pymalloc", "rinse", "idle", "reads", "collect"),
     "all (the mesh as it is)": MEASURES,
 }
-_LEAST_PHOTO = 700  # px, a side; noise, so that every window is its own
+_SIDE = 480  # px; noise, so that every window is its own
 SOON = 1.0  # seconds after a photo has gone
 _GONE_WITHIN = 20.0  # seconds
 _SWEPT = 0.6  # seconds after a photo within which its sweep is over
@@ -77,9 +77,9 @@ def mesh_with(measures: Sequence[str], engine: str) -> Iterator[LocalMesh]:
 
 
 def noise(seed: int) -> bytes:
-    raw = random.Random(seed).randbytes(_LEAST_PHOTO * _LEAST_PHOTO * 3)
+    raw = random.Random(seed).randbytes(_SIDE * _SIDE * 3)
     out = io.BytesIO()
-    Image.frombytes("RGB", (_LEAST_PHOTO, _LEAST_PHOTO), raw).save(out, "JPEG", quality=92, subsampling=0)
+    Image.frombytes("RGB", (_SIDE, _SIDE), raw).save(out, "JPEG", quality=92, subsampling=0)
     return out.getvalue()
 
 
