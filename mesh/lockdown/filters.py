@@ -114,8 +114,8 @@ def _no_writing() -> Program:
 
 
 def _sockets(unix_sockets: bool) -> Program:
-    """TCP over IP; unix streams where they are needed. UDP, raw and netlink sockets, and protocols that Landlock takes
-    for something other than TCP (MPTCP, SCTP), are refused."""
+    """TCP over IP; unix streams where they are needed; pairs. UDP, raw and netlink sockets, and protocols that Landlock
+    takes for something other than TCP (MPTCP, SCTP), are refused."""
     refused = (RETURN, 0, 0, _REFUSED)
     allowed = (RETURN, 0, 0, ALLOW)
     stream = [argument(1), (AND, 0, 0, _TYPE_MASK), (JUMP_EQUAL, 1, 0, socket.SOCK_STREAM), refused]
@@ -129,9 +129,19 @@ def _sockets(unix_sockets: bool) -> Program:
         *stream,
         *protocol,
     ]
-    # A datagram socket of a pair can be connected to any other one, by its path.
-    datagram = [argument(1), (AND, 0, 0, _TYPE_MASK), (JUMP_EQUAL, 0, 1, socket.SOCK_DGRAM), refused]
-    program = case("socket", [*unix, *internet]) + case("socketpair", datagram)
+    # A pair's datagram socket can be connected to any other one, by its path; and AF_UNIX makes one of SOCK_RAW, too
+    # (unix_create in the kernel's net/unix/af_unix.c). Streams and sequenced packets are connected for good.
+    pair = [
+        argument(0),
+        (JUMP_EQUAL, 1, 0, socket.AF_UNIX),
+        refused,
+        argument(1),
+        (AND, 0, 0, _TYPE_MASK),
+        (JUMP_EQUAL, 2, 0, socket.SOCK_STREAM),
+        (JUMP_EQUAL, 1, 0, socket.SOCK_SEQPACKET),
+        refused,
+    ]
+    program = case("socket", [*unix, *internet]) + case("socketpair", pair)
     for name, flags in (("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)):
         program += case(name, [argument(flags), (JUMP_ANY_BIT, 0, 1, _MSG_FASTOPEN), refused])
     return program

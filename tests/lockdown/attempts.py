@@ -30,13 +30,14 @@ ALLOWED = "allowed"
 class Target:
     """What there is to attack. victim: a file that may be written to by whoever isn't locked. secret: a file that is
     somebody else's to read. port: of a listener on loopback. abstract: a listener's name, without the zero byte. path:
-    of a unix socket."""
+    of a unix socket that listens. mailbox: of one for datagrams."""
 
     victim: str
     secret: str
     port: int
     abstract: str
     path: str
+    mailbox: str
 
 
 Attempt = Callable[[Target], object]
@@ -75,9 +76,19 @@ def path_socket(target: Target) -> object:
         return unix.connect(target.path)
 
 
-def datagrams(target: Target) -> object:
-    one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    return one.connect(target.path)
+def datagrams(kind: int) -> Attempt:
+    """One of a pair, to a socket in the file system."""
+
+    def attempt(target: Target) -> object:
+        one, other = socket.socketpair(socket.AF_UNIX, kind)
+        with one, other:
+            return one.connect(target.mailbox)
+
+    return attempt
+
+
+def pair(family: int, kind: int) -> Attempt:
+    return lambda _: [each.close() for each in socket.socketpair(family, kind)]
 
 
 def fork(_: Target) -> object:
@@ -167,7 +178,10 @@ REFUSED: dict[str, Attempt] = {
     "multipath tcp": make(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP),
     "tcp fast open": fast_open,
     "abstract socket": abstract,
-    "a pair of datagram sockets": datagrams,
+    "a pair of datagram sockets": datagrams(socket.SOCK_DGRAM),
+    "a pair of raw sockets": datagrams(socket.SOCK_RAW),
+    "a pair of raw sockets, not blocking": datagrams(socket.SOCK_RAW | socket.SOCK_NONBLOCK),
+    "a pair over the cluster's bus": pair(socket.AF_TIPC, socket.SOCK_RDM),
 }
 """By the filter, but for the two that Landlock's scopes stop with the same error."""
 UNKNOWN: dict[str, Attempt] = {
