@@ -76,6 +76,9 @@ class Assembly:
         for control, in_force in controls.items():
             self.metrics.lockdown.labels(self.service, control).set(in_force)
 
+    def _all_listen(self) -> None:
+        self._show(self.lockdown.end_listening())
+
     def channel(self, service: str, address: str) -> grpc.aio.Channel:
         """A channel to a peer. Must be called with an event loop running."""
         return open_channel(address, self.identity, service)
@@ -133,7 +136,7 @@ class Assembly:
             host = self.settings.listen.rpartition(":")[0]
             return {"address": f"{host}:{server.port}", "ops_address": self.ops.address}
 
-        app = App(describe)
+        app = App(describe, self._all_listen)
         app.add(self.ops, *components, self.health, server)
         return app
 

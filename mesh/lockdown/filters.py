@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from mesh.kernel.calls import CLONE_THREAD, PR_SET_DUMPABLE
+from mesh.kernel.calls import CLONE_NEW, CLONE_THREAD, PR_SET_DUMPABLE
 from mesh.kernel.numbers import NEWEST
 from mesh.kernel.seccomp import (
     ALLOW,
@@ -69,6 +69,9 @@ _REFUSED = fails(errno.EPERM)
 _FOR_WRITING = 0o1 | 0o2 | 0o100 | 0o1000
 _MSG_FASTOPEN = 0x20000000  # connects without connect(2), so that Landlock isn't asked
 _TYPE_MASK = 0xF  # SOCK_CLOEXEC and SOCK_NONBLOCK are above (socket(2))
+# <asm-generic/ioctls.h>, <linux/tiocl.h>: both type into a terminal, as if whoever sits there had (ioctl_tty(2)). The
+# kernel looks at the lower half of a command only, and so do we.
+_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
 
 def for_service(*, writes: bool, unix_sockets: bool) -> Program:
@@ -82,10 +85,18 @@ def for_service(*, writes: bool, unix_sockets: bool) -> Program:
         # Its flags lie in memory, where a filter can't look; whoever wants it falls back to openat.
         *answer(("openat2",), fails(errno.ENOSYS)),
         *answer(refused, _REFUSED),
+        *case("clone", [argument(0), (JUMP_ANY_BIT, 0, 1, CLONE_NEW), (RETURN, 0, 0, _REFUSED)]),
+        *case("ioctl", _typing()),
         *([] if writes else _no_writing()),
         *_sockets(unix_sockets),
         (RETURN, 0, 0, ALLOW),
     ]
+
+
+def for_the_serving() -> Program:
+    """On top of it, once all servers listen: no socket begins to. One without a name gets a port from listen(2) itself,
+    of which Landlock is not asked. bind(2) is Landlock's, and alone it lets nobody in."""
+    return [*prologue(), *answer(("listen",), _REFUSED), (RETURN, 0, 0, ALLOW)]
 
 
 def for_the_locked() -> Program:
@@ -104,6 +115,11 @@ def for_the_locked() -> Program:
         *case("prctl", dumping),
         (RETURN, 0, 0, ALLOW),
     ]
+
+
+def _typing() -> Program:
+    refused = (RETURN, 0, 0, _REFUSED)
+    return [argument(1), (JUMP_EQUAL, 1, 0, _TIOCSTI), (JUMP_EQUAL, 0, 1, _TIOCLINUX), refused]
 
 
 def _no_writing() -> Program:

@@ -30,6 +30,18 @@ class Lockdown:
         """Asked anew: a swap area can be added at any time."""
         return self.controls.get("no_swap", False) and _no_swap()
 
+    def end_listening(self) -> Mapping[str, bool]:
+        """Once all servers listen, in any thread: nothing begins to any more. The control, read back from the kernel.
+
+        Raises ConfigError as ``apply``. Does nothing in a process that isn't locked.
+        """
+        if not self.controls:
+            return {}
+        _try(seccomp.install_for_all_threads, filters.for_the_serving())
+        held = {"no_more_listening": probes.no_more_listening()}
+        accept(held, self.strictness)
+        return held
+
 
 def apply(needs: Needs, strictness: Strictness) -> Lockdown:
     """Locks. Raises ConfigError, one line, when strict and a control is missing; shouts when permissive."""

@@ -14,7 +14,7 @@ PERMISSIVE = "lockdown_permissive"
 """Stands among the controls, and so in every receipt, of a process that would serve without them."""
 
 REMEDIES = {
-    "no_inherited_files": "stdout or stderr is a file; let it be a pipe, a terminal or a socket",
+    "no_inherited_files": "stdout or stderr is a file or a disk; let it be a pipe, a terminal or a socket",
     "freed_memory_overwritten": "needs glibc 2.34 or newer, on its own: no other allocator preloaded",
     "no_core_dumps": "RLIMIT_CORE can't be set to 0",
     "no_file_growth": "RLIMIT_FSIZE can't be set to 0",
@@ -26,6 +26,7 @@ REMEDIES = {
     "landlock_scopes": "Landlock's scopes don't hold",
     "seccomp": "needs seccomp filters, on x86-64 or AArch64",
     "no_exec": "needs seccomp filters, on x86-64 or AArch64",
+    "no_more_listening": "needs seccomp filters, on x86-64 or AArch64",
     "decoders_landlock": "decoders need Landlock",
     "decoders_seccomp": "decoders need seccomp filters",
 }

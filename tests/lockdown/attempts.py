@@ -23,6 +23,7 @@ PHOTO = b"a photo, or what is left of it " * 1000
 LEFT = "mayfly-broke-out"
 """What a file that should not be is called."""
 IPPROTO_MPTCP, MSG_FASTOPEN, AF_VSOCK = 262, 0x20000000, 40
+TIOCSTI, TIOCLINUX, CLONE_NEWUSER = 0x5412, 0x541C, 0x10000000
 ALLOWED = "allowed"
 
 
@@ -89,6 +90,24 @@ def datagrams(kind: int) -> Attempt:
 
 def pair(family: int, kind: int) -> Attempt:
     return lambda _: [each.close() for each in socket.socketpair(family, kind)]
+
+
+def listen(_: Target) -> object:
+    """Without a name: the kernel then finds a port."""
+    with socket.socket() as tcp:
+        return tcp.listen()
+
+
+def clone(flags: int) -> Attempt:
+    """A child in a new namespace, which ends at once."""
+
+    def attempt(_: Target) -> object:
+        pid = syscall(number("clone"), flags | signal.SIGCHLD, 0, 0, 0, 0)
+        if pid == 0:
+            os._exit(0)
+        return os.waitpid(pid, 0)
+
+    return attempt
 
 
 def fork(_: Target) -> object:
@@ -164,7 +183,12 @@ REFUSED: dict[str, Attempt] = {
     "spawn": lambda _: os.posix_spawn("/bin/true", ["true"], {}),
     "subprocess": lambda _: subprocess.run(["/bin/true"], check=True),
     "fork": fork,
-    "clone": call("clone", 17, 0, 0, 0, 0),
+    "clone": clone(0),
+    "clone into a user namespace": clone(CLONE_NEWUSER),
+    "typing into a terminal": call("ioctl", 2, TIOCSTI, b"x"),
+    "typing into a terminal by a longer command": call("ioctl", 2, ctypes.c_ulong(TIOCSTI | 1 << 32), b"x"),
+    "pasting into a console": call("ioctl", 2, TIOCLINUX, b"\x03"),
+    "listening without a name": listen,
     "unlimited core dumps": lambda _: resource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30)),
     "unlimited files": lambda _: resource.prlimit(0, resource.RLIMIT_FSIZE, (1 << 30, 1 << 30)),
     "dumpable again": lambda _: prctl(PR_SET_DUMPABLE, 1),
