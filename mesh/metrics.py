@@ -61,7 +61,10 @@ class MeshMetrics:
             registry=r,
         )
         self.lockdown = Gauge(
-            "mayfly_lockdown_control", "1 if the control is in force.", ("service", "control"), registry=r
+            "mayfly_lockdown_control",
+            "1 if the control is in force. lockdown_permissive is none: 1 if the process would serve without any.",
+            ("service", "control"),
+            registry=r,
         )
         withheld = Gauge("mayfly_log_fields_withheld", "Log fields not on the allow-list, not printed.", registry=r)
         withheld.set_function(lambda: log.withheld)

@@ -56,8 +56,8 @@ _X86_64 = _EVERYWHERE | {
 _AARCH64 = _EVERYWHERE | {
     "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16,
     "lookup_dcookie": 18, "fcntl": 25, "ioctl": 29, "mknodat": 33, "mkdirat": 34, "unlinkat": 35, "symlinkat": 36,
-    "linkat": 37, "renameat": 38, "umount2": 39, "mount": 40, "pivot_root": 41, "truncate": 45, "fallocate": 47, "chroot": 51,
-    "fchmod": 52, "fchmodat": 53, "fchownat": 54, "fchown": 55, "openat": 56, "close": 57, "vhangup": 58,
+    "linkat": 37, "renameat": 38, "umount2": 39, "mount": 40, "pivot_root": 41, "truncate": 45, "fallocate": 47,
+    "chroot": 51, "fchmod": 52, "fchmodat": 53, "fchownat": 54, "fchown": 55, "openat": 56, "close": 57, "vhangup": 58,
     "quotactl": 60, "lseek": 62, "read": 63, "write": 64, "readv": 65, "writev": 66, "sendfile": 71, "ppoll": 73,
     "vmsplice": 75, "splice": 76, "tee": 77, "fstat": 80, "utimensat": 88, "acct": 89, "personality": 92, "exit": 93,
     "exit_group": 94, "waitid": 95, "unshare": 97, "futex": 98, "set_robust_list": 99, "nanosleep": 101,

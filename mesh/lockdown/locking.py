@@ -15,7 +15,7 @@ from mesh.kernel import landlock, seccomp, swap
 from mesh.kernel.calls import PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, prctl
 from mesh.lockdown import confinement, descriptors, filters, probes, reads
 from mesh.lockdown.needs import Needs
-from mesh.lockdown.policy import Strictness, accept
+from mesh.lockdown.policy import Strictness, accept, announce
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,10 @@ class Lockdown:
     def swap_is_kept_out(self) -> bool:
         """Asked anew: a swap area can be added at any time."""
         return self.controls.get("no_swap", False) and _no_swap()
+
+    def still_holds(self) -> bool:
+        """False if swap was kept out at the start, as receipts say, and no longer is."""
+        return not self.controls.get("no_swap", False) or _no_swap()
 
     def end_listening(self) -> Mapping[str, bool]:
         """Once all servers listen, in any thread: nothing begins to any more. The control, read back from the kernel.
@@ -45,6 +49,7 @@ class Lockdown:
 
 def apply(needs: Needs, strictness: Strictness) -> Lockdown:
     """Locks. Raises ConfigError, one line, when strict and a control is missing; shouts when permissive."""
+    announce(strictness)
     held = {"no_inherited_files": descriptors.close_inherited()}
     accept(held, strictness)  # before anything is written to that file
     held |= {"freed_memory_overwritten": selfcheck.freed_memory_is_overwritten()}

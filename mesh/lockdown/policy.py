@@ -11,7 +11,7 @@ from mesh.log import get_logger
 Strictness = Literal["strict", "permissive"]
 """permissive: serve all the same, and shout. For development on other systems."""
 PERMISSIVE = "lockdown_permissive"
-"""Stands among the controls, and so in every receipt, of a process that would serve without them."""
+"""Stands among the controls, and so in metrics and every receipt, of a process that would serve without them."""
 
 REMEDIES = {
     "no_inherited_files": "stdout or stderr is a file or a disk; let it be a pipe, a terminal or a socket",
@@ -32,6 +32,12 @@ REMEDIES = {
 }
 """What a control takes where it is missing."""
 _log = get_logger()
+
+
+def announce(strictness: Strictness) -> None:
+    """A process that would serve without its controls says so, also where none is missing today."""
+    if strictness == "permissive":
+        _log.critical(PERMISSIVE)
 
 
 def accept(controls: Mapping[str, bool], strictness: Strictness) -> None:

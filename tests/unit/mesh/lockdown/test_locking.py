@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -59,6 +60,14 @@ def test_a_missing_control_stops_the_start_and_shouts_when_permissive(call: str,
     lines = [line for line in permissive.stderr.splitlines() if "lockdown_incomplete" in line]
     assert len(lines) == len(missing)
     assert all('"level": "critical"' in line for line in lines)
+
+
+def test_permissive_shouts_also_where_nothing_is_missing() -> None:
+    program = "from mesh import log; log.configure('ingest', 'ingest-0'); locking.apply(Needs(), {!r})"
+    (line,) = run(program.format("permissive")).stderr.splitlines()
+    assert json.loads(line)["event"] == "lockdown_permissive"
+    assert json.loads(line)["level"] == "critical"
+    assert run(program.format("strict")).stderr == ""
 
 
 def test_an_inherited_file_is_closed(tmp_path: Path) -> None:
