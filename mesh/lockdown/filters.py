@@ -77,18 +77,24 @@ _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 def for_service(*, writes: bool, unix_sockets: bool) -> Program:
     """For everything that belongs to a service. writes: whether it keeps files. unix_sockets: whether it has peers in
     the file system."""
-    refused = (*OTHER_PROCESSES, *HIDING_PLACES, *WAYS_AROUND, *ADMINISTRATION, *ALTERING)
     return [
-        *prologue(),
-        (JUMP_AT_LEAST, 0, 1, NEWEST + 1),
-        (RETURN, 0, 0, fails(errno.ENOSYS)),
-        # Its flags lie in memory, where a filter can't look; whoever wants it falls back to openat.
-        *answer(("openat2",), fails(errno.ENOSYS)),
-        *answer(refused, _REFUSED),
-        *case("clone", [argument(0), (JUMP_ANY_BIT, 0, 1, CLONE_NEW), (RETURN, 0, 0, _REFUSED)]),
-        *case("ioctl", _typing()),
+        *_for_everybody(),
+        *answer(ALTERING, _REFUSED),
         *([] if writes else _no_writing()),
         *_sockets(unix_sockets),
+        (RETURN, 0, 0, ALLOW),
+    ]
+
+
+def for_a_server() -> Program:
+    """For a server of somebody else's that keeps what it has in memory: threads and streams, no processes. exec is how
+    it is started, and a socket's mode is its own to change; the rest of its files is Landlock's."""
+    altering = [name for name in ALTERING if "chmod" not in name]
+    return [
+        *_for_everybody(),
+        *answer((*altering, "fork", "vfork"), _REFUSED),
+        *case("clone", _thread()),
+        *_sockets(unix_sockets=True),
         (RETURN, 0, 0, ALLOW),
     ]
 
@@ -103,18 +109,36 @@ def for_the_locked() -> Program:
     """On top of it, once the last child has been started: neither exec nor fork, and no limit is changed again, which
     root could. Threads go on being made."""
     refused = (RETURN, 0, 0, _REFUSED)
-    thread = [argument(0), (JUMP_ANY_BIT, 1, 0, CLONE_THREAD), refused]
     # prlimit(2): a limit that is only asked for has no new value, a null pointer.
     asking = [argument(2), (JUMP_EQUAL, 0, 2, 0), argument_above(2), (JUMP_EQUAL, 1, 0, 0), refused]
     dumping = [argument(0), (JUMP_EQUAL, 0, 1, PR_SET_DUMPABLE), refused]
     return [
         *prologue(),
         *answer((*STARTING, "setrlimit"), _REFUSED),
-        *case("clone", thread),
+        *case("clone", _thread()),
         *case("prlimit64", asking),
         *case("prctl", dumping),
         (RETURN, 0, 0, ALLOW),
     ]
+
+
+def _for_everybody() -> Program:
+    refused = (*OTHER_PROCESSES, *HIDING_PLACES, *WAYS_AROUND, *ADMINISTRATION)
+    return [
+        *prologue(),
+        (JUMP_AT_LEAST, 0, 1, NEWEST + 1),
+        (RETURN, 0, 0, fails(errno.ENOSYS)),
+        # Its flags lie in memory, where a filter can't look; whoever wants it falls back to openat.
+        *answer(("openat2",), fails(errno.ENOSYS)),
+        *answer(refused, _REFUSED),
+        *case("clone", [argument(0), (JUMP_ANY_BIT, 0, 1, CLONE_NEW), (RETURN, 0, 0, _REFUSED)]),
+        *case("ioctl", _typing()),
+    ]
+
+
+def _thread() -> Program:
+    """For clone: a thread, no process."""
+    return [argument(0), (JUMP_ANY_BIT, 1, 0, CLONE_THREAD), (RETURN, 0, 0, _REFUSED)]
 
 
 def _typing() -> Program:
