@@ -35,11 +35,16 @@ class Component(Protocol):
 
 
 class App:
-    """Components in the order in which they start."""
+    """Components in the order in which they start.
 
-    def __init__(self, describe: Callable[[], dict[str, str]]) -> None:
+    describe: what the log says of a process that serves. once_started: called when all of them have started; what it
+    raises ends the process as a component's failure would.
+    """
+
+    def __init__(self, describe: Callable[[], dict[str, str]], once_started: Callable[[], None] | None = None) -> None:
         self._components: list[Component] = []
         self._describe = describe
+        self._once_started = once_started or (lambda: None)
 
     def add(self, *components: Component) -> None:
         self._components.extend(components)
@@ -56,6 +61,7 @@ class App:
             for component in self._components:
                 await component.start()
                 started.append(component)
+            self._once_started()
             logger.info("serving", **self._describe())
             await stop.wait()
             logger.info("draining")

@@ -52,8 +52,11 @@ class Assembly:
         )
         self.metrics = MeshMetrics(service, version("mayfly"))
         self._show(self.controls)
+        self._show({PERMISSIVE: lockdown.strictness == "permissive"})
         self.metrics.lockdown.labels(service, "no_swap").set_function(lockdown.swap_is_kept_out)
         self.health = Health()
+        self.health.checks["lockdown"] = lambda: self._sealed and lockdown.still_holds()
+        self._sealed = False
         self.ops = OpsServer(settings.ops_listen, self.metrics.registry, self.health)
 
     def isolate(self) -> None:
@@ -75,6 +78,11 @@ class Assembly:
     def _show(self, controls: Mapping[str, bool]) -> None:
         for control, in_force in controls.items():
             self.metrics.lockdown.labels(self.service, control).set(in_force)
+
+    def all_listen(self) -> None:
+        """Called once all servers of the process listen; from here on it can be ready. ConfigError as ``isolate``."""
+        self._show(self.lockdown.end_listening())
+        self._sealed = True
 
     def channel(self, service: str, address: str) -> grpc.aio.Channel:
         """A channel to a peer. Must be called with an event loop running."""
@@ -133,7 +141,7 @@ class Assembly:
             host = self.settings.listen.rpartition(":")[0]
             return {"address": f"{host}:{server.port}", "ops_address": self.ops.address}
 
-        app = App(describe)
+        app = App(describe, self.all_listen)
         app.add(self.ops, *components, self.health, server)
         return app
 

@@ -61,7 +61,10 @@ class MeshMetrics:
             registry=r,
         )
         self.lockdown = Gauge(
-            "mayfly_lockdown_control", "1 if the control is in force.", ("service", "control"), registry=r
+            "mayfly_lockdown_control",
+            "1 if the control is in force. lockdown_permissive is none: 1 if the process would serve without any.",
+            ("service", "control"),
+            registry=r,
         )
         self.sweeps = Counter(
             "mayfly_sweeps_total",

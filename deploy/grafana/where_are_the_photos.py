@@ -246,7 +246,12 @@ ROWS: tuple[Row, ...] = (
                 "Lockdown",
                 "Each control, where it is weakest: in force in every process of the service, or not.",
                 "bool_yes_no",
-                [("min by (service, control) (mayfly_lockdown_control)", "{{service}} {{control}}")],
+                [
+                    (
+                        'min by (service, control) (mayfly_lockdown_control{control!="lockdown_permissive"})',
+                        "{{service}} {{control}}",
+                    )
+                ],
                 yes_no=True,
                 width=14,
                 height=6,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from mesh.kernel.calls import CLONE_THREAD
+from mesh.kernel.calls import CLONE_NEW, CLONE_THREAD
 from mesh.kernel.seccomp import (
     ALLOW,
     JUMP_ANY_BIT,
@@ -53,15 +53,30 @@ def for_computing(pid: int) -> Program:
         *answer(COMPUTING, ALLOW),
         *_unless_executable(),
         *case("tgkill", [argument(0), (JUMP_EQUAL, 0, 1, pid), (RETURN, 0, 0, ALLOW)]),
-        *case("clone", [argument(0), (JUMP_ANY_BIT, 0, 1, CLONE_THREAD), (RETURN, 0, 0, ALLOW)]),
+        *case(
+            "clone",
+            [
+                argument(0),
+                (JUMP_ANY_BIT, 2, 0, CLONE_NEW),
+                (JUMP_ANY_BIT, 0, 1, CLONE_THREAD),
+                (RETURN, 0, 0, ALLOW),
+            ],
+        ),
         *answer(FATAL, KILL_PROCESS),
         *_epilogue(),
     ]
 
 
 def for_template() -> Program:
-    """For the template: what its children need, and forking them."""
-    return [*prologue(), *answer(COMPUTING, ALLOW), *_unless_executable(), *answer(FORKING, ALLOW), *_epilogue()]
+    """For the template: what its children need, and forking them, into no new namespace."""
+    return [
+        *prologue(),
+        *answer(COMPUTING, ALLOW),
+        *_unless_executable(),
+        *case("clone", [argument(0), (JUMP_ANY_BIT, 0, 1, CLONE_NEW), (RETURN, 0, 0, fails(errno.EPERM))]),
+        *answer(FORKING, ALLOW),
+        *_epilogue(),
+    ]
 
 
 def _epilogue() -> Program:

@@ -14,7 +14,9 @@ import socket
 import sys
 
 from mesh.isolation import control
+from mesh.kernel import seccomp
 from mesh.kernel.calls import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
+from mesh.lockdown import filters
 
 _TEMPLATE_FD = 3
 
@@ -22,6 +24,8 @@ _TEMPLATE_FD = 3
 def main(fd: int) -> None:
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     prctl(PR_SET_DUMPABLE, 0)
+    if seccomp.available():
+        seccomp.install(filters.for_the_serving())  # nothing here ever listens, nor in what it starts
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel then buries the dead by itself

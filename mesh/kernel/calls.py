@@ -14,7 +14,10 @@ PR_SET_SECCOMP = 22
 PR_SET_NO_NEW_PRIVS = 38
 PR_GET_NO_NEW_PRIVS = 39
 
-CLONE_THREAD = 0x10000  # <linux/sched.h>, clone(2)
+# <linux/sched.h>, clone(2)
+CLONE_THREAD = 0x10000
+CLONE_NEW = 0x7E020000
+"""Any new namespace: of mounts, cgroups, names, IPC, users, processes, networks. One of clocks takes clone3."""
 
 # <linux/mman.h>, mlock(2). ONFAULT: pages are locked when they are first touched, not all of the address space at once.
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4

@@ -26,7 +26,8 @@ NEWEST = 469
 
 _X86_64 = _EVERYWHERE | {
     "read": 0, "write": 1, "open": 2, "close": 3, "fstat": 5, "poll": 7, "lseek": 8, "mmap": 9, "mprotect": 10,
-    "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "readv": 19, "writev": 20,
+    "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "ioctl": 16,
+    "readv": 19, "writev": 20,
     "sched_yield": 24, "mremap": 25, "madvise": 28, "shmget": 29, "shmat": 30, "shmctl": 31, "nanosleep": 35,
     "getpid": 39, "sendfile": 40, "socket": 41, "connect": 42, "accept": 43, "sendto": 44, "recvfrom": 45,
     "sendmsg": 46, "recvmsg": 47, "bind": 49, "listen": 50, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58,
@@ -54,9 +55,9 @@ _X86_64 = _EVERYWHERE | {
 
 _AARCH64 = _EVERYWHERE | {
     "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16,
-    "lookup_dcookie": 18, "fcntl": 25, "mknodat": 33, "mkdirat": 34, "unlinkat": 35, "symlinkat": 36, "linkat": 37,
-    "renameat": 38, "umount2": 39, "mount": 40, "pivot_root": 41, "truncate": 45, "fallocate": 47, "chroot": 51,
-    "fchmod": 52, "fchmodat": 53, "fchownat": 54, "fchown": 55, "openat": 56, "close": 57, "vhangup": 58,
+    "lookup_dcookie": 18, "fcntl": 25, "ioctl": 29, "mknodat": 33, "mkdirat": 34, "unlinkat": 35, "symlinkat": 36,
+    "linkat": 37, "renameat": 38, "umount2": 39, "mount": 40, "pivot_root": 41, "truncate": 45, "fallocate": 47,
+    "chroot": 51, "fchmod": 52, "fchmodat": 53, "fchownat": 54, "fchown": 55, "openat": 56, "close": 57, "vhangup": 58,
     "quotactl": 60, "lseek": 62, "read": 63, "write": 64, "readv": 65, "writev": 66, "sendfile": 71, "ppoll": 73,
     "vmsplice": 75, "splice": 76, "tee": 77, "fstat": 80, "utimensat": 88, "acct": 89, "personality": 92, "exit": 93,
     "exit_group": 94, "waitid": 95, "unshare": 97, "futex": 98, "set_robust_list": 99, "nanosleep": 101,

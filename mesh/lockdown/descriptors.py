@@ -24,12 +24,13 @@ def close_inherited() -> bool:
 
 
 def no_file_is_open() -> bool:
-    """Asked of the kernel: whether neither stdout nor stderr is a regular file."""
+    """Asked of the kernel: whether neither stdout nor stderr is a regular file, or a disk itself."""
     return not any(_is_file(fd) for fd in (1, 2))
 
 
 def _is_file(fd: int) -> bool:
     try:
-        return stat.S_ISREG(os.fstat(fd).st_mode)
+        mode = os.fstat(fd).st_mode
+        return stat.S_ISREG(mode) or stat.S_ISBLK(mode)
     except OSError:
         return False

@@ -15,7 +15,7 @@ from mesh.kernel import landlock, seccomp, swap
 from mesh.kernel.calls import PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, prctl
 from mesh.lockdown import confinement, descriptors, filters, probes, reads
 from mesh.lockdown.needs import Needs
-from mesh.lockdown.policy import Strictness, accept
+from mesh.lockdown.policy import Strictness, accept, announce
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,26 @@ class Lockdown:
         """Asked anew: a swap area can be added at any time."""
         return self.controls.get("no_swap", False) and _no_swap()
 
+    def still_holds(self) -> bool:
+        """False if swap was kept out at the start, as receipts say, and no longer is."""
+        return not self.controls.get("no_swap", False) or _no_swap()
+
+    def end_listening(self) -> Mapping[str, bool]:
+        """Once all servers listen, in any thread: nothing begins to any more. The control, read back from the kernel.
+
+        Raises ConfigError as ``apply``. Does nothing in a process that isn't locked.
+        """
+        if not self.controls:
+            return {}
+        _try(seccomp.install_for_all_threads, filters.for_the_serving())
+        held = {"no_more_listening": probes.no_more_listening()}
+        accept(held, self.strictness)
+        return held
+
 
 def apply(needs: Needs, strictness: Strictness) -> Lockdown:
     """Locks. Raises ConfigError, one line, when strict and a control is missing; shouts when permissive."""
+    announce(strictness)
     held = {"no_inherited_files": descriptors.close_inherited()}
     accept(held, strictness)  # before anything is written to that file
     held |= {"freed_memory_overwritten": selfcheck.freed_memory_is_overwritten()}

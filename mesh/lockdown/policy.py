@@ -11,10 +11,10 @@ from mesh.log import get_logger
 Strictness = Literal["strict", "permissive"]
 """permissive: serve all the same, and shout. For development on other systems."""
 PERMISSIVE = "lockdown_permissive"
-"""Stands among the controls, and so in every receipt, of a process that would serve without them."""
+"""Stands among the controls, and so in metrics and every receipt, of a process that would serve without them."""
 
 REMEDIES = {
-    "no_inherited_files": "stdout or stderr is a file; let it be a pipe, a terminal or a socket",
+    "no_inherited_files": "stdout or stderr is a file or a disk; let it be a pipe, a terminal or a socket",
     "freed_memory_overwritten": "needs glibc 2.34 or newer, on its own: no other allocator preloaded",
     "no_core_dumps": "RLIMIT_CORE can't be set to 0",
     "no_file_growth": "RLIMIT_FSIZE can't be set to 0",
@@ -26,11 +26,18 @@ REMEDIES = {
     "landlock_scopes": "Landlock's scopes don't hold",
     "seccomp": "needs seccomp filters, on x86-64 or AArch64",
     "no_exec": "needs seccomp filters, on x86-64 or AArch64",
+    "no_more_listening": "needs seccomp filters, on x86-64 or AArch64",
     "decoders_landlock": "decoders need Landlock",
     "decoders_seccomp": "decoders need seccomp filters",
 }
 """What a control takes where it is missing."""
 _log = get_logger()
+
+
+def announce(strictness: Strictness) -> None:
+    """A process that would serve without its controls says so, also where none is missing today."""
+    if strictness == "permissive":
+        _log.critical(PERMISSIVE)
 
 
 def accept(controls: Mapping[str, bool], strictness: Strictness) -> None:

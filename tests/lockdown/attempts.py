@@ -23,6 +23,7 @@ PHOTO = b"a photo, or what is left of it " * 1000
 LEFT = "mayfly-broke-out"
 """What a file that should not be is called."""
 IPPROTO_MPTCP, MSG_FASTOPEN, AF_VSOCK = 262, 0x20000000, 40
+TIOCSTI, TIOCLINUX, CLONE_NEWUSER = 0x5412, 0x541C, 0x10000000
 ALLOWED = "allowed"
 
 
@@ -30,13 +31,14 @@ ALLOWED = "allowed"
 class Target:
     """What there is to attack. victim: a file that may be written to by whoever isn't locked. secret: a file that is
     somebody else's to read. port: of a listener on loopback. abstract: a listener's name, without the zero byte. path:
-    of a unix socket."""
+    of a unix socket that listens. mailbox: of one for datagrams."""
 
     victim: str
     secret: str
     port: int
     abstract: str
     path: str
+    mailbox: str
 
 
 Attempt = Callable[[Target], object]
@@ -75,9 +77,37 @@ def path_socket(target: Target) -> object:
         return unix.connect(target.path)
 
 
-def datagrams(target: Target) -> object:
-    one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    return one.connect(target.path)
+def datagrams(kind: int) -> Attempt:
+    """One of a pair, to a socket in the file system."""
+
+    def attempt(target: Target) -> object:
+        one, other = socket.socketpair(socket.AF_UNIX, kind)
+        with one, other:
+            return one.connect(target.mailbox)
+
+    return attempt
+
+
+def pair(family: int, kind: int) -> Attempt:
+    return lambda _: [each.close() for each in socket.socketpair(family, kind)]
+
+
+def listen(_: Target) -> object:
+    """Without a name: the kernel then finds a port."""
+    with socket.socket() as tcp:
+        return tcp.listen()
+
+
+def clone(flags: int) -> Attempt:
+    """A child in a new namespace, which ends at once."""
+
+    def attempt(_: Target) -> object:
+        pid = syscall(number("clone"), flags | signal.SIGCHLD, 0, 0, 0, 0)
+        if pid == 0:
+            os._exit(0)
+        return os.waitpid(pid, 0)
+
+    return attempt
 
 
 def fork(_: Target) -> object:
@@ -153,7 +183,12 @@ REFUSED: dict[str, Attempt] = {
     "spawn": lambda _: os.posix_spawn("/bin/true", ["true"], {}),
     "subprocess": lambda _: subprocess.run(["/bin/true"], check=True),
     "fork": fork,
-    "clone": call("clone", 17, 0, 0, 0, 0),
+    "clone": clone(0),
+    "clone into a user namespace": clone(CLONE_NEWUSER),
+    "typing into a terminal": call("ioctl", 2, TIOCSTI, b"x"),
+    "typing into a terminal by a longer command": call("ioctl", 2, ctypes.c_ulong(TIOCSTI | 1 << 32), b"x"),
+    "pasting into a console": call("ioctl", 2, TIOCLINUX, b"\x03"),
+    "listening without a name": listen,
     "unlimited core dumps": lambda _: resource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30)),
     "unlimited files": lambda _: resource.prlimit(0, resource.RLIMIT_FSIZE, (1 << 30, 1 << 30)),
     "dumpable again": lambda _: prctl(PR_SET_DUMPABLE, 1),
@@ -167,7 +202,10 @@ REFUSED: dict[str, Attempt] = {
     "multipath tcp": make(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP),
     "tcp fast open": fast_open,
     "abstract socket": abstract,
-    "a pair of datagram sockets": datagrams,
+    "a pair of datagram sockets": datagrams(socket.SOCK_DGRAM),
+    "a pair of raw sockets": datagrams(socket.SOCK_RAW),
+    "a pair of raw sockets, not blocking": datagrams(socket.SOCK_RAW | socket.SOCK_NONBLOCK),
+    "a pair over the cluster's bus": pair(socket.AF_TIPC, socket.SOCK_RDM),
 }
 """By the filter, but for the two that Landlock's scopes stop with the same error."""
 UNKNOWN: dict[str, Attempt] = {

@@ -56,13 +56,16 @@ def target(tmp_path_factory: pytest.TempPathFactory, mesh: LocalMesh) -> Iterato
         path.bind(str(folder / "s"))
         for listening in (tcp, abstract, path):
             listening.listen(64)
-        yield Target(
-            victim=str(folder / "victim"),
-            secret=str(Pki(mesh.state.pki).key(OPERATOR)),
-            port=tcp.getsockname()[1],
-            abstract=folder.name,
-            path=str(folder / "s"),
-        )
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mailbox:
+            mailbox.bind(str(folder / "m"))
+            yield Target(
+                victim=str(folder / "victim"),
+                secret=str(Pki(mesh.state.pki).key(OPERATOR)),
+                port=tcp.getsockname()[1],
+                abstract=folder.name,
+                path=str(folder / "s"),
+                mailbox=str(folder / "m"),
+            )
     assert (folder / "victim").read_bytes() == b"here before"
 
 

@@ -93,7 +93,35 @@ def test_sockets_are_tcp(machine: str, inet: int, unix: bool) -> None:
         assert answer(program, "socket", family, socket.SOCK_STREAM) == EPERM
     assert answer(program, "socketpair", socket.AF_UNIX, socket.SOCK_STREAM | flags) == ALLOW
     assert answer(program, "socketpair", socket.AF_UNIX, socket.SOCK_SEQPACKET) == ALLOW
-    assert answer(program, "socketpair", socket.AF_UNIX, socket.SOCK_DGRAM) == EPERM
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_RDM, 10):  # the last: packets of the link layer
+        assert answer(program, "socketpair", socket.AF_UNIX, kind | flags) == EPERM
+    for family in (socket.AF_TIPC, inet, 0):
+        assert answer(program, "socketpair", family, socket.SOCK_STREAM) == EPERM
+
+
+def test_nothing_begins_to_listen_once_all_servers_do(machine: str) -> None:
+    assert answer(filters.for_service(writes=False, unix_sockets=False), "listen", 3, 128) == ALLOW
+    assert answer(filters.for_the_serving(), "listen", 3, 128) == EPERM
+    for name in ("bind", "accept", "connect"):
+        assert answer(filters.for_the_serving(), name) == ALLOW
+
+
+def test_nothing_is_typed_into_a_terminal(machine: str) -> None:
+    program = filters.for_service(writes=True, unix_sockets=True)
+    for command in (0x5412, 0x541C, 0x1_0000_5412, 0xFFFF_FFFF_0000_541C):  # TIOCSTI, TIOCLINUX
+        assert answer(program, "ioctl", 1, command) == EPERM
+    for command in (0x5401, 0x5413, 0x5421):  # TCGETS, TIOCGWINSZ, FIONBIO
+        assert answer(program, "ioctl", 1, command) == ALLOW
+
+
+@pytest.mark.parametrize("namespace", [0x20000, *(0x2000000 << bit for bit in range(6))])
+def test_nobody_gets_a_namespace_of_its_own(machine: str, namespace: int) -> None:
+    """CLONE_NEWNS, and CLONE_NEWCGROUP to CLONE_NEWNET."""
+    for program in (filters.for_service(writes=True, unix_sockets=True), decoders.for_template()):
+        assert answer(program, "clone", 17 | namespace) == EPERM
+        assert answer(program, "clone", 17) == ALLOW  # fork(3)
+        assert answer(program, "clone", 0x3D0F00) == ALLOW  # pthread_create(3)
+    assert answer(decoders.for_computing(7), "clone", 0x10000 | namespace) == KILL_PROCESS
 
 
 def test_data_goes_over_connections_that_were_made_by_connect(machine: str) -> None:

@@ -40,6 +40,26 @@ def test_permissive_is_said_in_receipts_and_what_is_missing_in_metrics(settings:
     assert parts.controls_in_force == ["seccomp", "lockdown_permissive"]
     found = in_metrics(parts)
     assert (found["seccomp"], found["landlock_tcp"], found["no_swap"]) == (1, 0, 0)
+    assert found["lockdown_permissive"] == 1
+    assert in_metrics(Assembly("ingest", settings, Lockdown("strict", {"seccomp": True})))["lockdown_permissive"] == 0
+
+
+@pytest.mark.parametrize(("held_at_first", "failing"), [(True, ["lockdown"]), (False, [])])
+async def test_swap_that_appears_later_takes_a_process_out_of_service(
+    settings: MeshSettings, monkeypatch: pytest.MonkeyPatch, *, held_at_first: bool, failing: list[str]
+) -> None:
+    """Its receipts would go on saying no_swap. Where they never did, nothing changes."""
+    swaps = {"off": True}
+    for question in ("is_off", "is_barred", "are_locked"):
+        monkeypatch.setattr(f"mesh.lockdown.locking.swap.{question}", lambda: swaps["off"])
+    monkeypatch.setattr(Lockdown, "end_listening", lambda _: {"no_more_listening": True})
+    parts = Assembly("ingest", settings, Lockdown("permissive", {"no_swap": held_at_first}))
+    assert parts.health.failing() == ["lockdown"]  # its servers don't listen yet
+    parts.all_listen()
+    assert parts.health.failing() == []
+    assert in_metrics(parts)["no_more_listening"] == 1
+    swaps["off"] = False
+    assert parts.health.failing() == failing
 
 
 def test_decoders_controls_join_and_strict_insists(settings: MeshSettings, monkeypatch: pytest.MonkeyPatch) -> None:

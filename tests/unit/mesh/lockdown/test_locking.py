@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,14 @@ def test_a_missing_control_stops_the_start_and_shouts_when_permissive(call: str,
     assert all('"level": "critical"' in line for line in lines)
 
 
+def test_permissive_shouts_also_where_nothing_is_missing() -> None:
+    program = "from mesh import log; log.configure('ingest', 'ingest-0'); locking.apply(Needs(), {!r})"
+    (line,) = run(program.format("permissive")).stderr.splitlines()
+    assert json.loads(line)["event"] == "lockdown_permissive"
+    assert json.loads(line)["level"] == "critical"
+    assert run(program.format("strict")).stderr == ""
+
+
 def test_an_inherited_file_is_closed(tmp_path: Path) -> None:
     with (tmp_path / "file").open("wb") as file:
         found = said(
@@ -80,6 +90,53 @@ def test_output_that_is_a_file_stops_the_start(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
         done = run("locking.apply(Needs(), 'strict')", stdout=log.fileno())
     assert "lockdown is incomplete without no_inherited_files (stdout or stderr is a file" in done.stderr
+
+
+def test_output_that_is_a_disk_stops_the_start(tmp_path: Path) -> None:
+    """A block device without a driver, not opened but pointed at (O_PATH): it is what fstat(2) says that counts."""
+    if os.geteuid():
+        pytest.skip("only root makes devices")
+    os.mknod(tmp_path / "disk", stat.S_IFBLK | 0o600, os.makedev(240, 0))  # a major number for local use
+    disk = os.open(tmp_path / "disk", os.O_PATH)
+    done = run("locking.apply(Needs(), 'strict')", stdout=disk)
+    os.close(disk)
+    assert "lockdown is incomplete without no_inherited_files" in done.stderr
+
+
+def test_nothing_begins_to_listen_once_all_servers_do() -> None:
+    """In threads that run already, too; what listens goes on."""
+    found = said("""
+        import socket, threading
+        held = locking.apply(Needs().binding("127.0.0.1:0"), "strict")
+        server = socket.create_server(("127.0.0.1", 0))
+        go, errors = threading.Event(), []
+        def listen():
+            go.wait()
+            with socket.socket() as unnamed:
+                try:
+                    unnamed.listen()
+                    errors.append(0)
+                except OSError as error:
+                    errors.append(error.errno)
+        thread = threading.Thread(target=listen)
+        thread.start()
+        with socket.socket() as unnamed:
+            unnamed.listen()  # so far
+        said = dict(held.end_listening())
+        go.set()
+        thread.join()
+        listen()
+        before = server.getsockname()[1] > 0 and server.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        print(json.dumps([said, errors, before]))
+    """)
+    assert found == [{"no_more_listening": True}, [1, 1], 1]  # EPERM
+
+
+def test_a_process_whose_sockets_could_still_listen_does_not_serve() -> None:
+    program = "locking.filters.for_the_serving = lambda: [(6, 0, 0, seccomp.ALLOW)]; "
+    strict = run(program + "locking.apply(Needs(), 'strict').end_listening()")
+    assert "lockdown is incomplete without no_more_listening" in strict.stderr.splitlines()[-1]
+    assert said("print(json.dumps(locking.Lockdown().end_listening() or locking.seccomp.in_force()))") is False
 
 
 def test_a_permissive_process_can_still_log_to_its_file(tmp_path: Path) -> None:
