@@ -262,7 +262,7 @@ def hunted_for(ended: Sequence[Ended], pictures: Sequence[bytes] = ()) -> Hunted
 @cache
 def _shared(kind: str) -> Words:
     """What any two canaries of a kind have in common."""
-    return common_hashes(needle.data for needle in canary.twin(kind))
+    return common_hashes(canary.twins(kind))
 
 
 def _of(ended: Ended) -> Sequence[Needle]:
