@@ -30,7 +30,7 @@ from services.purge.auditor.places.files import Files
 from services.purge.auditor.run import Ended, hunted_for
 
 RESULTS = Path(__file__).with_name("results") / "residue.md"
-KINDS = {"jpeg": "JPEG, 384 × 288", "png": "PNG, 384 × 288", "webp": "WebP, 256 × 160", "png_large": "PNG, 3072 × 160"}
+KINDS = {"jpeg": "JPEG, 384 × 288", "png": "PNG, 384 × 288", "webp": "WebP, 192 × 128", "png_large": "PNG, 3072 × 160"}
 REPEATS = 8  # photos of each kind; the last one is hunted for
 SETTLE = 1.0  # seconds
 _UP_WITHIN = 30.0
@@ -125,7 +125,7 @@ def measure(kind: str) -> Left:
         service.opened()
         others = service.thumbnail(canary.make(kind).data)
         service.opened()
-        since, sent = time.time(), canary.make(kind)
+        files, sent = Files([("service", service.folder)], processes=dict), canary.make(kind)
         picture = service.thumbnail(sent.data)
         time.sleep(SETTLE)
         opened = service.opened()
@@ -134,7 +134,7 @@ def measure(kind: str) -> Left:
         def mine() -> dict[str, list[int]]:
             return processes.find([("service", str(service.pid))])
 
-        named = Files([("service", service.folder)], since=since, processes=mine).search(hunted)
+        named = files.search(hunted)
         unnamed = Descriptors(mine).search(hunted)
         return Left(
             len(sent.data),

@@ -146,7 +146,7 @@ class Audit:
         self._slots: asyncio.Queue[int] = asyncio.Queue()
         for number in range(plan.parallel):
             self._slots.put_nowait(number)
-        self._pictures: list[bytes] = []
+        self._pictures: list[bytes] = []  # others than those that are sought
         self.report = Report()
 
     async def run(self) -> Report:

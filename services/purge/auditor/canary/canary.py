@@ -22,7 +22,7 @@ _SIZES = {"large": _LARGE, "small": _SMALL}
 _NOISY = frozenset({"webp", "avif", "heic"})
 """What compresses by looking back, or not to the same pixels, turns tiles into patterns that other canaries have too,
 or into none. So these are noise all over, and smaller."""
-_NOISE = (256, 160)
+_NOISE = (192, 128)
 _TWINS = 6  # their headers come in some variants, by chance
 _PLAIN = ("jpeg", "png", "webp")
 
