@@ -30,7 +30,7 @@ from services.purge.auditor.places.files import Files
 from services.purge.auditor.run import Ended, hunted_for
 
 RESULTS = Path(__file__).with_name("results") / "residue.md"
-KINDS = {"jpeg": "JPEG, 384 × 288", "png": "PNG, 384 × 288", "webp": "WebP, 384 × 288", "png_large": "PNG, 3072 × 160"}
+KINDS = {"jpeg": "JPEG, 384 × 288", "png": "PNG, 384 × 288", "webp": "WebP, 192 × 128", "png_large": "PNG, 3072 × 160"}
 REPEATS = 8  # photos of each kind; the last one is hunted for
 SETTLE = 1.0  # seconds
 _UP_WITHIN = 30.0
@@ -125,7 +125,7 @@ def measure(kind: str) -> Left:
         service.opened()
         others = service.thumbnail(canary.make(kind).data)
         service.opened()
-        since, sent = time.time(), canary.make(kind)
+        files, sent = Files([("service", service.folder)], processes=dict), canary.make(kind)
         picture = service.thumbnail(sent.data)
         time.sleep(SETTLE)
         opened = service.opened()
@@ -134,7 +134,7 @@ def measure(kind: str) -> Left:
         def mine() -> dict[str, list[int]]:
             return processes.find([("service", str(service.pid))])
 
-        named = Files([("service", service.folder)], since=since, processes=mine).search(hunted)
+        named = files.search(hunted)
         unnamed = Descriptors(mine).search(hunted)
         return Left(
             len(sent.data),
@@ -147,11 +147,8 @@ def measure(kind: str) -> Left:
 
 def _shares(pid: int, sent: Canary, picture: bytes, others: bytes) -> tuple[float, float, float]:
     """Of the upload, of its pixels (in whichever layout most is left), of the picture."""
-    twin = canary.twin(sent.kind)
-    upload = NeedleIndex(sent.needles[:1], common=[twin[0].data])
-    layouts = [
-        NeedleIndex([mine], common=[its.data]) for mine, its in zip(sent.needles[1:], twin[1:], strict=True)
-    ]  # fmt: skip
+    upload = NeedleIndex(sent.needles[:1], common=canary.twins(sent.kind))
+    layouts = [NeedleIndex([needle]) for needle in sent.needles[1:]]
     made = NeedleIndex(list(canary.of_picture(picture))[:1], common=[others])
     return _share(pid, upload), max(_share(pid, index) for index in layouts), _share(pid, made)
 

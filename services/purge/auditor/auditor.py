@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -111,7 +110,6 @@ class Auditor:
             Memory(find),
             Files(
                 [*roots, *((MACHINE, folder) for folder in shared)],
-                since=time.time(),
                 processes=find,
                 own=[str(folder) for folder in shared],
                 passed_over=[path for _, path in logs],

@@ -146,7 +146,7 @@ class Audit:
         self._slots: asyncio.Queue[int] = asyncio.Queue()
         for number in range(plan.parallel):
             self._slots.put_nowait(number)
-        self._pictures: list[bytes] = []
+        self._pictures: list[bytes] = []  # others than those that are sought
         self.report = Report()
 
     async def run(self) -> Report:
@@ -262,7 +262,7 @@ def hunted_for(ended: Sequence[Ended], pictures: Sequence[bytes] = ()) -> Hunted
 @cache
 def _shared(kind: str) -> Words:
     """What any two canaries of a kind have in common."""
-    return common_hashes(needle.data for needle in canary.twin(kind))
+    return common_hashes(canary.twins(kind))
 
 
 def _of(ended: Ended) -> Sequence[Needle]:

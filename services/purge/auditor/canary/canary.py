@@ -12,13 +12,18 @@ import numpy as np
 from PIL import features
 
 from services.purge.auditor.canary import formats, pixels, secrets
-from services.purge.auditor.canary.drawing import Pixels, draw
+from services.purge.auditor.canary.drawing import NOISE_ROWS, Pixels, draw
 from services.purge.auditor.hunt.index import Needle
 
 _USUAL = (384, 288)
 _LARGE = (3072, 160)  # twice a decoder's working size, so that it scales by a half and the tile stays a tile
 _SMALL = (96, 96)  # less than any scene takes
-_LOSSY = {"avif": (256, 160), "heic": (256, 160)}  # all of their rows differ once they are decoded, so they have fewer
+_SIZES = {"large": _LARGE, "small": _SMALL}
+_NOISY = frozenset({"webp", "avif", "heic"})
+"""What compresses by looking back, or not to the same pixels, turns tiles into patterns that other canaries have too,
+or into none. So these are noise all over, and smaller."""
+_NOISE = (192, 128)
+_TWINS = 6  # their headers come in some variants, by chance
 _PLAIN = ("jpeg", "png", "webp")
 
 
@@ -49,9 +54,10 @@ def make(kind: str) -> Canary:
 
 
 @cache
-def twin(kind: str) -> tuple[Needle, ...]:
-    """Those of another canary of that kind: what two have in common is no sign of either."""
-    return _make(kind, 1).needles
+def twins(kind: str) -> tuple[bytes, ...]:
+    """Other canaries' files of that kind: what two have in common is no sign of either. Their pixels have nothing."""
+    format = kind.partition("_")[0]
+    return (_make(kind, 0).data, *(_make(format, seed).data for seed in range(1, _TWINS)))
 
 
 def of_picture(data: bytes) -> Iterator[Needle]:
@@ -64,8 +70,9 @@ def of_picture(data: bytes) -> Iterator[Needle]:
 def _make(kind: str, seed: int) -> Canary:
     random = np.random.default_rng(seed)
     name, _, size = kind.partition("_")
-    width, height = _LOSSY.get(name) or {"": _USUAL, "large": _LARGE, "small": _SMALL}.get(size, _USUAL)
-    drawn, said = draw(random, width, height), secrets.make(random)
+    width, height = _NOISE if name in _NOISY else _SIZES.get(size, _USUAL)
+    drawn = draw(random, width, height, noise=height if name in _NOISY else NOISE_ROWS)
+    said = secrets.make(random)
     if kind == "malformed":
         data = formats.malformed(drawn, said)
         return Canary(kind, data, (Needle("upload", data),))
@@ -73,7 +80,7 @@ def _make(kind: str, seed: int) -> Canary:
         data = formats.undecodable(drawn, said)
         return Canary(kind, data, (Needle("upload", data), *_layouts("pixels", drawn)))
     data = formats.ENCODERS[name](drawn, said)
-    if name in _LOSSY:
+    if name in _NOISY:
         return Canary(kind, data, (Needle("upload", data), *_layouts("pixels", np.asarray(pixels.decoded(data)))))
     return Canary(kind, data, (Needle("upload", data), *_pixels(data, height)))
 

@@ -16,9 +16,9 @@ Pixels = NDArray[np.uint8]
 """(H, W, 3), RGB."""
 
 
-def draw(random: np.random.Generator, width: int, height: int) -> Pixels:
-    """width, height: px, multiples of 8; height: more than the band of noise."""
+def draw(random: np.random.Generator, width: int, height: int, *, noise: int = NOISE_ROWS) -> Pixels:
+    """width, height: px, multiples of 8. noise: rows."""
     tile = random.integers(0, 256, (TILE, TILE, 3), dtype=np.uint8)
     pixels = np.tile(tile, (height // TILE, width // TILE, 1))
-    pixels[:NOISE_ROWS] = random.integers(0, 256, (NOISE_ROWS, width, 3), dtype=np.uint8)
+    pixels[:noise] = random.integers(0, 256, (noise, width, 3), dtype=np.uint8)
     return pixels

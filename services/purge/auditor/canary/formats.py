@@ -29,8 +29,8 @@ def png(pixels: Pixels, secrets: Secrets) -> bytes:
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Comment", secrets.comment.decode())
     texts.add_itxt("XML:com.adobe.xmp", secrets.xmp.decode())
-    made = _save(pixels, "PNG", compress_level=0, exif=secrets.exif, icc_profile=secrets.icc, pnginfo=texts)
-    return made + secrets.trailer
+    # Without the profile: compressed, it is much the same in all of them.
+    return _save(pixels, "PNG", compress_level=0, exif=secrets.exif, pnginfo=texts) + secrets.trailer
 
 
 def webp(pixels: Pixels, secrets: Secrets) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.purge.auditor.hunt.tables import bitmap, distinct, sort_distinct, unknown
+from services.purge.auditor.hunt.tables import bitmap, distinct, member, sort_distinct, unknown
 from services.purge.auditor.hunt.words import (
     STRIDE,
     WINDOW,
@@ -33,6 +33,9 @@ from services.purge.auditor.hunt.words import (
 _FIBONACCI = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio (Knuth, TAOCP 3, section 6.4)
 _BITS_PER_WORD = 64
 _SMALLEST, _LARGEST = 16, 30  # log2 of the bitmap's bits; 128 MiB at most
+# A window with only a byte or two that are this photo's own, beside what is common to all, may be another's by chance:
+# windows are not looked for unless that many bytes are its own.
+_MARGIN = 8
 _EIGHTH = np.uint64(3)
 _ALIGNED = np.arange(-WINDOW + WORD, 1, WORD)  # windows at aligned offsets that hold a given aligned word
 _RAGGED = np.setdiff1d(np.arange(-WINDOW + WORD, 1), _ALIGNED)
@@ -69,11 +72,10 @@ class NeedleIndex:
         self._names = tuple(needle.what for needle in needles)
         self._text = as_bytes(b"".join(needle.data for needle in needles))
         self._ends = np.cumsum([len(needle.data) for needle in needles], dtype=np.int64)
-        hashes, positions = self._windows(needles)
-        fresh = unknown(hashes, common_hashes(common))
+        shared = common_hashes(common)
         if known is not None:
-            fresh &= unknown(hashes, known)
-        self._adopt(hashes[fresh], positions[fresh])
+            shared = distinct(np.concatenate((shared, known)))
+        self._adopt(*self._windows(needles, shared))
 
     @property
     def size(self) -> int:
@@ -173,13 +175,14 @@ class NeedleIndex:
         result[inside] = self._hits(words[places[inside]])
         return result
 
-    def _windows(self, needles: Sequence[Needle]) -> tuple[Words, Offsets]:
+    def _windows(self, needles: Sequence[Needle], shared: Words) -> tuple[Words, Offsets]:
         hashes, positions = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
         begin = 0
         for needle in needles:
             some, places = _hashed(needle.data)
-            hashes.append(some)
-            positions.append(places + begin)
+            own = ~_near(places, member(some, shared), len(needle.data))
+            hashes.append(some[own])
+            positions.append(places[own] + begin)
             begin += len(needle.data)
         return sort_distinct(np.concatenate(hashes), np.concatenate(positions))
 
@@ -204,6 +207,15 @@ class NeedleIndex:
 def common_hashes(texts: Iterable[bytes]) -> Words:
     """Hashes of the eligible windows of some texts, sorted."""
     return distinct(np.concatenate([np.empty(0, np.uint64), *(_hashed(text)[0] for text in texts)]))
+
+
+def _near(places: Offsets, marked: Flags, size: int) -> Flags:
+    """Which places are less than a margin away from a marked one. size: more than any place."""
+    marks = np.zeros(size + 2 * _MARGIN, dtype=np.int32)
+    marks[places[marked] + _MARGIN] = 1
+    sums = np.concatenate(([0], np.cumsum(marks, dtype=np.int32)))
+    near: Flags = sums[places + 2 * _MARGIN] > sums[places + 1]
+    return near
 
 
 def _hashed(text: bytes) -> tuple[Words, Offsets]:

@@ -41,6 +41,15 @@ def unknown(hashes: Words, known: Words) -> NDArray[np.bool_]:
     return fresh
 
 
+def member(hashes: Words, known: Words) -> NDArray[np.bool_]:
+    """Which of the ``hashes``, in any order, are among the ``known``, which are sorted and distinct."""
+    if not len(known):
+        return np.zeros(len(hashes), dtype=np.bool_)
+    places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    found: NDArray[np.bool_] = known[places] == hashes
+    return found
+
+
 def _first(hashes: Words) -> NDArray[np.bool_]:
     return np.concatenate((np.ones(min(1, len(hashes)), np.bool_), hashes[1:] != hashes[:-1]))
 

@@ -15,8 +15,9 @@ _HEX = re.compile(rb"[0-9a-fA-F]{%d,}" % (2 * WINDOW))
 _SPACED_HEX = re.compile(rb"(?:[0-9a-fA-F]{2}[ :,-]){%d,}[0-9a-fA-F]{2}" % (WINDOW - 1))
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{%d,}" % (WINDOW * 4 // 3))  # the URL's alphabet as well (RFC 4648, section 5)
 _NUMBERS = re.compile(rb"(?:\d{1,3}[,\s]+){%d,}\d{1,3}" % (WINDOW - 1))
-# Python's repr, JSON's escapes, and one in the other: however many backslashes there are.
-_ESCAPE = re.compile(rb"\\+(?:x([0-9a-fA-F]{2})|u00([0-9a-fA-F]{2})|([nrtbf'\"\\/]))")
+_TEXT = re.compile(rb"[\t\n\r\x20-\x7e]{%d,}" % WINDOW)
+# Python's repr and JSON's escapes; read back twice, also one in the other.
+_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|u00([0-9a-fA-F]{2})|([nrtbf'\"\\/]))")
 _SHORT = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 _PLAIN_BASE64 = bytes.maketrans(b"-_", b"+/")
 
@@ -37,8 +38,13 @@ def read_back(text: bytes) -> Iterator[bytes]:
         numbers = [int(number) for number in re.findall(rb"\d+", match[0])]
         if max(numbers) <= 0xFF:
             yield bytes(numbers)
-    if _ESCAPE.search(text):
-        yield _ESCAPE.sub(_unescaped, text)
+    for match in _TEXT.finditer(text):
+        said = match[0]
+        for _ in range(2):
+            if not _ESCAPE.search(said):
+                break
+            said = _ESCAPE.sub(_unescaped, said)
+            yield said
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:

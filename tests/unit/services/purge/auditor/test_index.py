@@ -82,6 +82,9 @@ def test_what_other_photos_have_too_is_not_looked_for() -> None:
     index = NeedleIndex([Needle("upload", header + _NEEDLE)], common=[b"..." + header])
     assert _search(index, header) == []
     assert _search(index, _NEEDLE) == [Match(0, 5000, "upload")]
+    # Seven bytes of its own are too few to be sure of, eight are not.
+    assert _search(index, header[-25:] + _NEEDLE[:7]) == []
+    assert _search(index, header[-24:] + _NEEDLE[:8]) == [Match(0, 32, "upload")]
 
 
 def test_what_was_there_before_is_not_looked_for() -> None:
