@@ -75,6 +75,7 @@ class Auditor:
             scenes=settings.auditor_scenes,
             policy=settings.auditor_policy_version,
             kinds=settings.auditor_kinds or canary.kinds(),
+            not_searched=settings.auditor_not_searched,
         )
         audit = Audit(
             plan,
@@ -150,10 +151,13 @@ class Auditor:
         report.differences = {name: sorted(what) for name, what in differences.items()}
 
     async def _record(self, report: Report) -> None:
-        envelope = sign_statement(report.statement(self._clock.wall()), self._key).to_json()
+        def signed() -> bytes:
+            # Each attempt another statement, by its id: one that was logged without an answer is no repetition.
+            return sign_statement(report.statement(self._clock.wall()), self._key).to_json()
+
         for attempt in range(1, _RECORD_ATTEMPTS + 1):
             try:
-                report.index = await self._purge.record(envelope)
+                report.index = await self._purge.record(signed)
                 return
             except MeshError as error:
                 if not isinstance(error, Unavailable) or attempt == _RECORD_ATTEMPTS:

@@ -17,7 +17,7 @@ DIFFERENCES = ("log_without_redis", "redis_without_log", "ended_twice", "metrics
 
 class Reconciler:
     """leases: photo_ids that have a record in Redis; None: nobody may look there. looks: how many in a row must agree
-    about a difference."""
+    about a difference. hops: which must be asked, beside purge; without their metrics nothing is counted."""
 
     def __init__(
         self,
@@ -25,8 +25,11 @@ class Reconciler:
         leases: Callable[[], set[str]] | None,
         *,
         looks: int = 3,
+        hops: Sequence[str] = HOPS,
     ) -> None:
         self._metrics = metrics
+        services = {service for service, _ in metrics}
+        self._silent = [service for service in ("purge", *hops) if service not in services]
         self._leases = leases
         self._signed = Signed([address for service, address in metrics if service == "purge"])
         self._looks = looks
@@ -37,6 +40,8 @@ class Reconciler:
 
         Raises Uncounted.
         """
+        if self._silent:
+            raise Uncounted(f"no metrics of {', '.join(self._silent)} are known, so leases can't be counted")
         counted = said(self._metrics)
         try:
             records = self._leases() if self._leases is not None else None

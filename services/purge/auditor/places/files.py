@@ -76,6 +76,7 @@ class Files:
                 ):
                     continue
                 entries = list(os.scandir(folder))
+                searched.bytes += sum(len(entry.name) for entry in entries)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -98,6 +99,10 @@ class Files:
 
     def _one(self, service: str, path: str, hunted: Hunted, searched: Searched, cores: Searched) -> None:
         try:
+            searched.add(
+                Found(service, self.where, what, count, path)
+                for what, count in contents.search_bytes(os.fsencode(Path(path).name), hunted).items()
+            )
             with os.fdopen(os.open(path, _OPEN), "rb") as file:
                 into = cores if _is_core(file.read(18)) else searched
                 file.seek(0)

@@ -23,6 +23,7 @@ class Memory:
     def search(self, hunted: Hunted) -> list[Searched]:
         searched = Searched(self.where)
         for service, pids in self._processes().items():
+            searched.memory[service] += 0  # a service without memory is seen to have none
             if not pids:
                 searched.failed.append(f"no process of {service} is there")
             for pid in pids:
@@ -36,6 +37,7 @@ class Memory:
             searched.failed.append(str(error))
             return
         searched.bytes += result.searched
+        searched.memory[service] += result.searched
         sizes: Counter[tuple[str, str]] = Counter()
         for remains in result.remains:
             sizes[remains.what, remains.region] += remains.length

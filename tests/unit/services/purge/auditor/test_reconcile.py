@@ -70,7 +70,7 @@ async def purge(tmp_path: Path) -> AsyncIterator[Purge]:
 
 @pytest.fixture
 def reconciler(purge: Purge) -> Iterator[Reconciler]:
-    return Reconciler([("purge", purge.ops.address)], lambda: set(purge.records), looks=3)
+    return Reconciler([("purge", purge.ops.address)], lambda: set(purge.records), looks=3, hops=())
 
 
 async def _looks(reconciler: Reconciler, count: int) -> dict[str, frozenset[str]]:
@@ -122,11 +122,18 @@ async def test_a_hop_that_holds_what_purge_does_not_know_of(purge: Purge) -> Non
     purge.held.labels("ingest").set(1)
     hop = OpsServer("127.0.0.1:0", registry, Health())
     await hop.start()
-    reconciler = Reconciler([("purge", purge.ops.address), ("ingest", hop.address)], None, looks=3)
+    reconciler = Reconciler([("purge", purge.ops.address), ("ingest", hop.address)], None, looks=3, hops=["ingest"])
     assert await _looks(reconciler, 3) == {"ingest": {"+1"}}
     await hop.stop()
     with pytest.raises(Uncounted, match="ingest"):
         await _looks(reconciler, 1)
+
+
+def test_who_asks_nobody_can_not_say_that_all_agree() -> None:
+    with pytest.raises(Uncounted, match="purge, gateway, ingest, render"):
+        Reconciler([], None).look()
+    with pytest.raises(Uncounted, match="no metrics of purge"):
+        Reconciler([("gateway", "127.0.0.1:1")], set, hops=["gateway"]).look()
 
 
 async def test_the_log_is_read_on_and_not_anew_and_never_backwards(purge: Purge) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mesh.config import load
 from mesh.errors import ConfigError
-from services.purge.audit import Residue
+from services.purge.audit import ALWAYS_SEARCHED, Residue
 from services.purge.auditor.config import AuditorSettings, pairs
 from services.purge.auditor.endings import ENDINGS
 from services.purge.auditor.metrics import AuditorMetrics
@@ -28,15 +28,33 @@ def test_canaries_are_spread_evenly_over_the_ways_of_ending(canaries: int) -> No
 
 
 def _report(**fields: object) -> Report:
-    return Report(control=1.0, **fields)  # type: ignore[arg-type]
+    """Of an audit that looked everywhere, but for ``fields``."""
+    whole: dict[str, object] = {
+        "planned": ("delivered",),
+        "sent": Counter(delivered=2),
+        "searched": Counter(dict.fromkeys(ALWAYS_SEARCHED, 64)),
+        "memory": Counter(ingest=64),
+        "control": 1.0,
+        "reconciled": True,
+    }
+    return Report(**(whole | fields))  # type: ignore[arg-type]
 
 
 def test_an_audit_is_clean_only_if_it_looked_everywhere_and_everything_adds_up() -> None:
-    assert _report().outcome == "clean"
-    assert _report(reconciled=True).outcome == "clean"
-    assert _report(reconciled=False).outcome == "incomplete"
-    assert _report(failed=["no process of ingest is there"]).outcome == "incomplete"
-    assert Report(control=0.98).outcome == "incomplete"
+    assert (_report().outcome, _report().undone) == ("clean", [])
+    assert Report().outcome == "incomplete"
+    for lacking in (
+        {"reconciled": False},
+        {"reconciled": None},
+        {"failed": ["no process of ingest is there"]},
+        {"control": 0.9899},
+        {"planned": ("delivered", "expired")},
+        {"memory": Counter(ingest=64, render=0)},
+        *({"searched": Counter(dict.fromkeys(set(ALWAYS_SEARCHED) - {place}, 64))} for place in ("file", "redis")),
+    ):
+        report = _report(**lacking)
+        assert (report.outcome, len(report.undone)) == ("incomplete", 1), lacking
+        assert report.statement(0.0).outcome == "incomplete"
     found = Counter({("delivered", "ingest", "memory"): 32})
     assert _report(residue=found, failed=["something"]).outcome == "residue"
 
@@ -45,7 +63,9 @@ def test_a_statement_sums_over_the_ways_of_ending() -> None:
     found = Counter(
         {("delivered", "ingest", "memory"): 32, ("expired", "ingest", "memory"): 8, ("any", "valkey", "redis"): 5}
     )
-    statement = _report(sent=Counter(delivered=2), residue=found).statement(1_767_225_600.0)
+    report = _report(residue=found)
+    statement = report.statement(1_767_225_600.0)
+    assert report.statement(1_767_225_600.0).id != statement.id
     assert statement.residue == (Residue("ingest", "memory", 40), Residue("valkey", "redis", 5))
 
 
@@ -75,6 +95,8 @@ def test_metrics_forget_what_the_next_audit_does_not_find() -> None:
         ("MAYFLY_AUDITOR_KINDS", "jpeg,bmp", "no canary of the kind bmp"),
         ("MAYFLY_AUDITOR_PROCESSES", "ingest", "must be NAME=VALUE"),
         ("MAYFLY_AUDITOR_CANARIES", "0", "greater than or equal to 1"),
+        ("MAYFLY_AUDITOR_NOT_SEARCHED", "memory", "memory must be searched; only log and redis may be out of reach"),
+        ("MAYFLY_AUDITOR_NOT_SEARCHED", "log", "names log, and MAYFLY_AUDITOR_LOGS says where it is"),
         ("MAYFLY_AUDITOR_KIND", "jpeg", "no such setting"),
     ],
 )
@@ -85,6 +107,7 @@ def test_a_wrong_setting_is_named(name: str, value: str, says: str, monkeypatch:
     for needed in ("OPS_LISTEN", "REGISTRY_TARGET", "AUDITOR_GATEWAY_TARGET"):
         monkeypatch.setenv(f"MAYFLY_{needed}", "127.0.0.1:1")
     monkeypatch.setenv("MAYFLY_AUDITOR_KEY_DIR", str(tmp_path))
+    monkeypatch.setenv("MAYFLY_AUDITOR_LOGS", f"ingest={tmp_path}/log")
     assert pairs(load(AuditorSettings, "auditor").auditor_processes)[0] == ("gateway", "services.gateway")
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=f"{name}.*{says}"):
