@@ -103,7 +103,7 @@ class Files:
                 Found(service, self.where, what, count, path)
                 for what, count in contents.search_bytes(os.fsencode(Path(path).name), hunted).items()
             )
-            with os.fdopen(os.open(path, _OPEN), "rb") as file:
+            with os.fdopen(os.open(path, _OPEN), "rb", buffering=0) as file:
                 into = cores if _is_core(file.read(18)) else searched
                 file.seek(0)
                 size, found = contents.search(file, hunted)

@@ -9,6 +9,9 @@ from services.purge.auditor.hunt import memory
 from services.purge.auditor.hunt.process import NotPermitted
 from services.purge.auditor.places.found import Found, Hunted, Searched
 
+_UNREAD = 0.01
+"""Of a process: what goes on working unmaps a little while it is searched. More than that was not searched."""
+
 Processes = Callable[[], Mapping[str, Sequence[int]]]
 
 
@@ -38,6 +41,8 @@ class Memory:
             return
         searched.bytes += result.searched
         searched.memory[service] += result.searched
+        if result.unread > _UNREAD * (result.searched + result.unread):
+            searched.failed.append(f"{result.unread} bytes of {service}'s memory (process {pid}) could not be read")
         sizes: Counter[tuple[str, str]] = Counter()
         for remains in result.remains:
             sizes[remains.what, remains.region] += remains.length
