@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 
+from mesh import log
 from mesh.clock import Clock
 from mesh.errors import ConfigError, MeshError, NotFound, Unavailable
 from mesh.transparency.bundle import Bundle
@@ -31,7 +32,7 @@ from services.purge.auditor.victim import Victim
 from services.purge.receipt import Receipt
 
 _RECEIPT_SECONDS = 30.0  # beyond the lease's end
-CONTROL = "control"
+_log = log.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +255,20 @@ class Audit:
 
     async def _hunt(self, ended: Sequence[Ended]) -> None:
         began = self._clock.monotonic()
-        hunted = await asyncio.to_thread(hunted_for, ended, self._pictures)
+        try:
+            hunted = await asyncio.to_thread(hunted_for, ended, self._pictures)
+        except Exception as error:
+            _log.error("search_failed", error_type=type(error).__name__, error_at=log.error_at(error))
+            self.report.failed.append(f"what was to be looked for could not be prepared: {type(error).__name__}")
+            return
         for place in self._places:
-            for searched in await asyncio.to_thread(place.search, hunted):
+            try:
+                results = await asyncio.to_thread(place.search, hunted)
+            except Exception as error:  # a place that breaks makes the audit incomplete, not silent
+                _log.error("search_failed", error_type=type(error).__name__, error_at=log.error_at(error))
+                self.report.failed.append(f"the search of {place.where} broke off: {type(error).__name__}")
+                continue
+            for searched in results:
                 self.report.searched[searched.where] += searched.bytes
                 self.report.memory.update(searched.memory)
                 self.report.failed.extend(each for each in searched.failed if each not in self.report.failed)

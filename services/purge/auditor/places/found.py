@@ -53,7 +53,9 @@ class Searched:
 
 
 class Place(Protocol):
-    """Somewhere to look. Blocks: call it in a thread."""
+    """Somewhere to look. Blocks: call it in a thread. where: the first of its places."""
+
+    where: str
 
     def search(self, hunted: Hunted) -> list[Searched]:
         """Everything that is found there now; nothing is raised for what can't be searched."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.clock import SystemClock
 from mesh.config import load
 from mesh.errors import ConfigError
 from services.purge.audit import ALWAYS_SEARCHED, Residue
+from services.purge.auditor import run
 from services.purge.auditor.config import AuditorSettings, pairs
 from services.purge.auditor.endings import ENDINGS
 from services.purge.auditor.metrics import AuditorMetrics
-from services.purge.auditor.run import Plan, Report
+from services.purge.auditor.places.found import Hunted, Searched
+from services.purge.auditor.run import Audit, Plan, Report
 
 
 @given(st.integers(1, 300))
@@ -57,6 +61,34 @@ def test_an_audit_is_clean_only_if_it_looked_everywhere_and_everything_adds_up()
         assert report.statement(0.0).outcome == "incomplete"
     found = Counter({("delivered", "ingest", "memory"): 32})
     assert _report(residue=found, failed=["something"]).outcome == "residue"
+
+
+class _Broken:
+    where = "redis"
+
+    def search(self, _hunted: Hunted) -> list[Searched]:
+        raise MemoryError
+
+
+class _Whole:
+    where = "file"
+
+    def search(self, _hunted: Hunted) -> list[Searched]:
+        return [Searched("file", 64)]
+
+
+async def test_a_place_that_breaks_makes_the_audit_incomplete_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan(ENDINGS, 1, 8, 4, 1.0, ("a",), "2026-11", ("jpeg",))
+    nobody: Any = None
+    places = [_Broken(), _Whole()]
+    audit = Audit(plan, gateway=nobody, victim=nobody, places=places, parked=nobody, clock=SystemClock())
+    await audit._hunt([])
+    assert audit.report.failed == ["the search of redis broke off: MemoryError"]
+    assert (audit.report.searched["file"], audit.report.outcome) == (64, "incomplete")
+
+    monkeypatch.setattr(run, "hunted_for", _Broken().search)
+    await audit._hunt([])
+    assert audit.report.failed[-1].startswith("what was to be looked for could not be prepared")
 
 
 def test_a_statement_sums_over_the_ways_of_ending() -> None:
