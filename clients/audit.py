@@ -65,9 +65,9 @@ def audit_logs(
     earlier:   checkpoints that were kept from before, by origin; each log must be an extension of its own.
     now:       Unix seconds, before the first read; given, leases that are open past their end are problems.
     progress:  is told how many entries of how many have been read.
-    Memory grows with the leases that are open at one time, not with the logs: they are read side by side, by the times
-    in them. Raises VerificationError when a log is not what it signed; FileNotFoundError when a part of it is missing;
-    what the readers raise.
+    Memory grows with the leases that are open at one time and with the audits, not with the logs: they are read side by
+    side, by the times in them. Raises VerificationError when a log is not what it signed; FileNotFoundError when a part
+    of it is missing; what the readers raise.
     """
     shards = [_head(reader, trust) for reader in readers]
     origins = [shard.checkpoint.origin for shard in shards]

@@ -123,7 +123,8 @@ class Recount:
 
     open:      photo_ids granted and not ended yet, in the order of their grants. overdue: those of them whose
                time was up at the moment that the count was asked for.
-    audits:    the auditor's statements, outcome → how many; they begin and end no lease.
+    audits:    the auditor's statements, outcome → how many; they begin and end no lease. audits_checked: whether their
+               signatures were checked; if not, anybody may have written them.
     problems:  sentences, at most 100; empty for an honest log.
     """
 
@@ -134,6 +135,7 @@ class Recount:
     open: list[str] = field(default_factory=list)
     overdue: list[str] = field(default_factory=list)
     audits: dict[str, int] = field(default_factory=dict)
+    audits_checked: bool = False
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -168,6 +170,7 @@ class Tally:
         self._keys = keys
         self._audit_keys = audit_keys
         self._audits: dict[str, int] = {}
+        self._statements: set[str] = set()  # their ids
         self._validity = validity
         self._grants = 0
         self._outcomes = {"settled": 0, "revoked": 0, "expired": 0}
@@ -214,12 +217,16 @@ class Tally:
             open=still_open,
             overdue=overdue,
             audits=dict(self._audits),
+            audits_checked=self._audit_keys is not None,
             problems=problems,
         )
 
     def _audit(self, logged: LoggedAudit) -> float:
         keys = self._audit_keys
         statement = logged.statement() if keys is None else open_statement(logged.envelope, keys)
+        if statement.id in self._statements:
+            raise VerificationError("audit", f"Audit statement {statement.id} was there before.")
+        self._statements.add(statement.id)
         self._audits[statement.outcome] = self._audits.get(statement.outcome, 0) + 1
         return statement.time
 

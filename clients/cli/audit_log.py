@@ -114,6 +114,7 @@ def _described(audit: Audit) -> dict[str, object]:
         "expired": count.expired,
         "open": count.open,
         "audits": count.audits,
+        "audits_checked": count.audits_checked,
     }
 
 
@@ -125,7 +126,8 @@ def _print(audit: Audit) -> None:
     print(f"{count.expired} expired + {len(count.open)} open.")
     if count.audits:
         found = ", ".join(f"{number} {_AUDITS[outcome]}" for outcome, number in sorted(count.audits.items()))
-        print(f"Audits in it: {found}.")
+        doubt = "" if count.audits_checked else " Signatures not checked: give the auditor's key, --audit-key."
+        print(f"Audits in it: {found}.{doubt}")
     for photo_id in count.open[:_SHOWN]:
         print(f"  open: photo {photo_id}")
     if len(count.open) > _SHOWN:

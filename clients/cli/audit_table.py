@@ -90,6 +90,8 @@ def _doubts(report: dict[str, Any]) -> list[str]:
     lines = [f"[yellow]not done[/] {sentence}" for sentence in report["failed"][:_SHOWN]] + _more(len(report["failed"]))
     for name, what in report["differences"].items():
         lines.append(f"[yellow]the countings disagree[/] ({name.replace('_', ' ')}): {', '.join(what[:_SHOWN])}")
+    if report["not_searched"]:
+        lines.append(f"[yellow]out of reach[/] as was declared: {', '.join(report['not_searched'])}")
     if report["reconciled"]:
         lines.append("Metrics, Redis and the log count the same leases.")
     if report["log_index"] is not None:

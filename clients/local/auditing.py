@@ -134,10 +134,10 @@ def environment(mesh: LocalMesh, canaries: int) -> Iterator[dict[str, str]]:
 
 
 def _redis(mesh: LocalMesh) -> dict[str, str]:
-    """Nothing where Redis is elsewhere: nobody has given us a user there."""
+    """Where Redis is elsewhere nobody has given us a user there, and each statement says so."""
     valkey = mesh.valkey
     if valkey is None:
-        return {}
+        return {"MAYFLY_AUDITOR_NOT_SEARCHED": "redis"}
     return {
         "MAYFLY_AUDITOR_REDIS_URL": valkey.url,
         "MAYFLY_AUDITOR_REDIS_USERNAME": AUDITOR,

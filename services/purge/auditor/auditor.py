@@ -25,7 +25,7 @@ from services.purge.auditor.places.logs import Logs
 from services.purge.auditor.places.memory import Memory
 from services.purge.auditor.places.metrics import Metrics
 from services.purge.auditor.places.registry import Registry
-from services.purge.auditor.reconcile import Differences, Reconciler
+from services.purge.auditor.reconcile import Differences, History, Reconciler
 from services.purge.auditor.run import Audit, Plan, Progress, Report
 from services.purge.auditor.victim import Victim
 
@@ -54,9 +54,13 @@ class Auditor:
         redis = settings.redis()
         self._registry = Registry(redis) if redis is not None else None
         self._metrics = pairs(settings.auditor_metrics)
-        self.reconciler = Reconciler(
+        self._reconciler = Reconciler(
             self._metrics, self._registry.leases if self._registry is not None else None, looks=_LOOKS
         )
+
+    def history(self) -> History:
+        """See ``Reconciler.history``."""
+        return self._reconciler.history()
 
     async def close(self) -> None:
         await self._gateway.close()
@@ -74,6 +78,7 @@ class Auditor:
             scenes=settings.auditor_scenes,
             policy=settings.auditor_policy_version,
             kinds=settings.auditor_kinds or canary.kinds(),
+            not_searched=settings.auditor_not_searched,
         )
         audit = Audit(
             plan,
@@ -90,10 +95,6 @@ class Auditor:
         progress("signing", plan.canaries, plan.canaries)
         await self._record(report)
         return report
-
-    def look(self) -> Differences:
-        """See ``Reconciler.look``."""
-        return self.reconciler.look()
 
     def _places(self) -> list[Place]:
         settings = self._settings
@@ -136,10 +137,10 @@ class Auditor:
         return found or b""
 
     async def _reconcile(self, report: Report) -> None:
-        differences: Differences = {}
+        differences, history = Differences(), self._reconciler.history()
         try:
             for _ in range(_LOOKS):
-                differences = await asyncio.to_thread(self.look)
+                differences = await asyncio.to_thread(history.look)
                 await self._clock.sleep(_LOOK_PAUSE)
         except Uncounted as error:
             report.failed.append(str(error))
@@ -148,10 +149,13 @@ class Auditor:
         report.differences = {name: sorted(what) for name, what in differences.items()}
 
     async def _record(self, report: Report) -> None:
-        envelope = sign_statement(report.statement(self._clock.wall()), self._key).to_json()
+        def signed() -> bytes:
+            # Each attempt another statement, by its id: one that was logged without an answer is no repetition.
+            return sign_statement(report.statement(self._clock.wall()), self._key).to_json()
+
         for attempt in range(1, _RECORD_ATTEMPTS + 1):
             try:
-                report.index = await self._purge.record(envelope)
+                report.index = await self._purge.record(signed)
                 return
             except MeshError as error:
                 if not isinstance(error, Unavailable) or attempt == _RECORD_ATTEMPTS:
@@ -174,6 +178,7 @@ class Schedule:
         looked: Callable[[Differences], None],
     ) -> None:
         self._auditor = auditor
+        self._history = auditor.history()
         self._interval = interval
         self._look_interval = look_interval
         self._clock = clock
@@ -209,7 +214,7 @@ class Schedule:
 
     async def _look(self) -> None:
         try:
-            differences = await asyncio.to_thread(self._auditor.look)
+            differences = await asyncio.to_thread(self._history.look)
         except Uncounted:
             _log.warning("countings_not_taken")
             return

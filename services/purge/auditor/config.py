@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from mesh.config import Address, Addresses, ExistingFile, MeshSettings
 from mesh.errors import ConfigError
 from services.purge.address import RedisAddress
+from services.purge.audit import UNREACHABLE
 from services.purge.auditor.canary import canary
 
 
@@ -29,6 +30,13 @@ def _kinds(value: object) -> object:
     parts = _split(value)
     if isinstance(parts, tuple) and (unknown := [part for part in parts if part not in canary.kinds()]):
         raise ValueError(f"no canary of the kind {unknown[0]} can be made here")
+    return parts
+
+
+def _unreachable(value: object) -> object:
+    parts = _split(value)
+    if isinstance(parts, tuple) and (unknown := [part for part in parts if part not in UNREACHABLE]):
+        raise ValueError(f"{unknown[0]} must be searched; only {' and '.join(sorted(UNREACHABLE))} may be out of reach")
     return parts
 
 
@@ -103,6 +111,18 @@ class AuditorSettings(MeshSettings):
     """Its password, in a file of one line."""
     auditor_redis_tls_ca: ExistingFile | None = None
     """For ``rediss``: the CA of the server's certificate, PEM. Default: the system's."""
+
+    auditor_not_searched: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_unreachable)] = ()
+    """What is out of this auditor's reach, ``log`` or ``redis``: each statement then says so. A place that is neither
+    searched nor listed here makes each audit incomplete."""
+
+    @field_validator("auditor_not_searched")
+    @classmethod
+    def _where_is_not_told(cls, places: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for place, setting in (("log", "auditor_logs"), ("redis", "auditor_redis_url")):
+            if place in places and info.data.get(setting):
+                raise ValueError(f"names {place}, and MAYFLY_{setting.upper()} says where it is")
+        return places
 
     def redis(self) -> RedisAddress | None:
         """ConfigError if the URL is none, or the password's file can't be read."""

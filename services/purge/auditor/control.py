@@ -14,8 +14,6 @@ from services.purge.auditor.hunt import memory
 from services.purge.auditor.hunt.index import Needle, NeedleIndex
 
 _SIZE = 512 << 10  # bytes
-ENOUGH = 0.99
-"""What is missing was overwritten by Python itself, some ten bytes at a time."""
 # Nothing of ours is in its environment: no allocator's settings, and no import of the mesh.
 _CODE = """
 import ctypes, sys
@@ -41,7 +39,8 @@ sys.stdin.buffer.read()
 
 
 def found_share() -> float:
-    """The share of the photo's windows that the hunter finds in the process that has freed it; see ENOUGH.
+    """The share of the photo's windows that the hunter finds in the process that has freed it: at least
+    ``services.purge.audit.CONTROL_ENOUGH``, or it is blind.
 
     Blocks. Raises NotPermitted.
     """

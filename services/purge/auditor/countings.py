@@ -17,7 +17,7 @@ from mesh.transparency.key_list import KeyList
 from mesh.transparency.tiles import CHECKPOINT_PATH, WIDTH, Reader, TileTree, read_entries
 from services.purge.auditor.places.metrics import fetch
 from services.purge.lookup import check_bundle
-from services.purge.tally import Ended, Granted, read_fact
+from services.purge.tally import Ended, Fact, Granted, read_fact
 
 LIVE = frozenset({"granted", "active", "parked", "claimed", "ending"})
 HOPS = ("gateway", "ingest", "render")
@@ -91,8 +91,7 @@ class Signed:
     def read_on(self) -> None:
         """Raises Uncounted."""
         for log in self._logs:
-            for entry in log.read_on():
-                fact = read_fact(entry)
+            for fact in log.read_on():
                 if isinstance(fact, Granted):
                     self.granted += 1
                     self._move(fact.photo_id, 1)
@@ -111,8 +110,8 @@ class _Log:
         self._address = address
         self._size = 0
 
-    def read_on(self) -> Iterator[bytes]:
-        """Entries that are new since the last call."""
+    def read_on(self) -> Iterator[Fact]:
+        """What is new since the last call. What fails here fails the same way in the next call. Raises Uncounted."""
         try:
             keys = KeyList.from_json(fetch(self._address, "/keys/keys.json"))
             reader = HttpReader(f"http://{self._address}/log")
@@ -123,12 +122,13 @@ class _Log:
         except (OSError, http.client.HTTPException, Unavailable, VerificationError, FileNotFoundError) as error:
             raise Uncounted(f"the log at {self._address} can't be read ({type(error).__name__})") from None
 
-    def _entries(self, reader: Reader, checkpoint: Checkpoint) -> Iterator[bytes]:
+    def _entries(self, reader: Reader, checkpoint: Checkpoint) -> Iterator[Fact]:
         tree = TileTree(reader, checkpoint.size)
         while self._size < checkpoint.size:
             bundle, offset = divmod(self._size, WIDTH)
             first = bundle * WIDTH
             entries = read_entries(reader, bundle, min(WIDTH, checkpoint.size - first))
             check_bundle(entries, first, checkpoint, tree)
+            facts = [read_fact(entry) for entry in entries[offset:]]  # before they count as read
             self._size = first + len(entries)
-            yield from entries[offset:]
+            yield from facts

@@ -60,13 +60,15 @@ def described(report: Report) -> dict[str, object]:
             for ending, found in report.found
         ],
         "searched": dict(report.searched),
+        "memory": dict(report.memory),
+        "not_searched": list(report.not_searched),
         "hunts": report.hunts,
         "hunting_seconds": round(report.hunting, 1),
         "seconds": round(report.seconds, 1),
         "control": round(report.control, 4),
         "reconciled": report.reconciled,
         "differences": report.differences,
-        "failed": report.failed,
+        "failed": report.undone,
         "log_index": report.index,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -189,12 +189,15 @@ class Purge:
         for channel in self._channels:
             await channel.close()
 
-    async def record(self, envelope: bytes) -> int:
-        """Puts a signed statement into the log; its index there. Raises what the last replica answered."""
-        request = audit_pb2.RecordAuditRequest(envelope=envelope)
+    async def record(self, signed: Callable[[], bytes]) -> int:
+        """Puts a signed statement into the log; its index there. Raises what the last replica answered.
+
+        signed: makes an envelope; each replica is given one of its own.
+        """
         failure: MeshError | None = None
         for channel in self._channels:
             stub: Any = audit_pb2_grpc.AuditServiceStub(channel)
+            request = audit_pb2.RecordAuditRequest(envelope=signed())
             try:
                 index: int = (await stub.RecordAudit(request, timeout=_UNARY_SECONDS)).index
             except grpc.RpcError as error:

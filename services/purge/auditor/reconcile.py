@@ -5,6 +5,7 @@ The parties aren't asked in one instant, so they may differ for a moment; what d
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from mesh.errors import Unavailable
@@ -17,7 +18,7 @@ DIFFERENCES = ("log_without_redis", "redis_without_log", "ended_twice", "metrics
 
 class Reconciler:
     """leases: photo_ids that have a record in Redis; None: nobody may look there. looks: how many in a row must agree
-    about a difference."""
+    about a difference. hops: which must be asked, beside purge; without their metrics nothing is counted."""
 
     def __init__(
         self,
@@ -25,25 +26,54 @@ class Reconciler:
         leases: Callable[[], set[str]] | None,
         *,
         looks: int = 3,
+        hops: Sequence[str] = HOPS,
     ) -> None:
         self._metrics = metrics
+        services = {service for service, _ in metrics}
+        self._silent = [service for service in ("purge", *hops) if service not in services]
         self._leases = leases
         self._signed = Signed([address for service, address in metrics if service == "purge"])
         self._looks = looks
-        self._history: list[Differences] = []
+        self._lock = threading.Lock()
 
-    def look(self) -> Differences:
-        """Takes all countings once; returns what differs in this look as in the ones before it. Blocks.
+    def history(self) -> History:
+        """A row of looks of one's own: whoever looks in between at another pace takes no part in it."""
+        return History(self, self._looks)
+
+    def compare(self) -> Differences:
+        """Takes all countings once; returns what differs in this moment. Blocks; one at a time, from any thread.
 
         Raises Uncounted.
         """
+        with self._lock:
+            return self._compare()
+
+    def _compare(self) -> Differences:
+        if self._silent:
+            raise Uncounted(f"no metrics of {', '.join(self._silent)} are known, so leases can't be counted")
         counted = said(self._metrics)
         try:
             records = self._leases() if self._leases is not None else None
         except Unavailable as error:
             raise Uncounted(f"Redis can't be read ({error.reason})") from None
         self._signed.read_on()
-        self._history = [*self._history[1 - self._looks :], _compare(counted, records, self._signed)]
+        return _compare(counted, records, self._signed)
+
+
+class History:
+    """Looks in a row. Not for two threads at a time."""
+
+    def __init__(self, reconciler: Reconciler, looks: int) -> None:
+        self._reconciler = reconciler
+        self._looks = looks
+        self._history: list[Differences] = []
+
+    def look(self) -> Differences:
+        """Takes all countings once more; returns what differs in this look as in the ones before it. Blocks.
+
+        Raises Uncounted.
+        """
+        self._history = [*self._history[-self._looks + 1 :], self._reconciler.compare()][-self._looks :]
         return self.standing()
 
     def standing(self) -> Differences:

@@ -12,11 +12,12 @@ from functools import cache
 
 import numpy as np
 
+from mesh import log
 from mesh.clock import Clock
 from mesh.errors import ConfigError, MeshError, NotFound, Unavailable
 from mesh.transparency.bundle import Bundle
 from mesh.transparency.errors import VerificationError
-from services.purge.audit import Residue, Statement
+from services.purge.audit import WHOLE, Residue, Statement
 from services.purge.auditor import control
 from services.purge.auditor.canary import canary
 from services.purge.auditor.canary.canary import Canary
@@ -31,7 +32,7 @@ from services.purge.auditor.victim import Victim
 from services.purge.receipt import Receipt
 
 _RECEIPT_SECONDS = 30.0  # beyond the lease's end
-CONTROL = "control"
+_log = log.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Plan:
     """endings: in the order in which they are gone through. canaries: how many of each. round: canaries between hunts.
 
     settle: seconds between the last end of a round and its hunt. parallel: canaries on their way at one time.
+    not_searched: places that are declared out of reach.
     """
 
     endings: Sequence[Ending]
@@ -49,6 +51,7 @@ class Plan:
     scenes: Sequence[str]
     policy: str
     kinds: Sequence[str]
+    not_searched: Sequence[str] = ()
 
     def sequence(self) -> list[tuple[Ending, str, str]]:
         """Each ending with the kind of its canary and its scene; the canaries are spread evenly over the endings."""
@@ -66,15 +69,20 @@ class Plan:
 class Report:
     """What an audit came to. sent: way of ending → canaries that ended so. residue: (ending, service, where) → bytes.
 
-    found: the same one by one, with its details. failed: what could not be sent or searched, in plain words.
+    planned: the ways of ending that were to be gone through. not_searched: places that are declared out of reach.
+    searched: place → bytes; memory: service → bytes.
+    found: the same as residue one by one, with its details. failed: what could not be sent or searched, in plain words.
     index: of the statement in the log.
-    control: share of the positive control that was found; below ``control.ENOUGH`` the hunter is blind.
+    control: share of the positive control that was found.
     """
 
+    planned: tuple[str, ...] = ()
+    not_searched: tuple[str, ...] = ()
     sent: Counter[str] = field(default_factory=Counter)
     residue: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     found: list[tuple[str, Found]] = field(default_factory=list)
     searched: Counter[str] = field(default_factory=Counter)
+    memory: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     control: float = 0.0
     hunts: int = 0
@@ -86,10 +94,15 @@ class Report:
 
     @property
     def outcome(self) -> str:
-        """Of ``services.purge.audit.OUTCOMES``."""
+        """Of ``services.purge.audit.OUTCOMES``. Clean is what looked everywhere, found nothing, and adds up."""
         if self.residue:
             return "residue"
-        return "incomplete" if self.failed or self.control < control.ENOUGH or self.reconciled is False else "clean"
+        return "incomplete" if self.undone else "clean"
+
+    @property
+    def undone(self) -> list[str]:
+        """What keeps an audit from being clean though nothing was found: what failed, and what was never tried."""
+        return [*self.failed, *self._statement(0, "incomplete", ()).shortcomings()]
 
     def by_service(self) -> Counter[tuple[str, str]]:
         """(service, where) → bytes."""
@@ -99,13 +112,21 @@ class Report:
         return sizes
 
     def statement(self, time: float) -> Statement:
+        """A new one each time, with an id of its own."""
+        residue = tuple(Residue(service, where, n) for (service, where), n in sorted(self.by_service().items()))
+        return self._statement(round(time), self.outcome, residue)
+
+    def _statement(self, time: int, outcome: str, residue: tuple[Residue, ...]) -> Statement:
         return Statement(
-            time=round(time),
-            outcome=self.outcome,
-            canaries=dict(sorted(self.sent.items())),
+            time=time,
+            outcome=outcome,
+            canaries={ending: self.sent[ending] for ending in sorted({*self.planned, *self.sent})},
             searched=dict(sorted(self.searched.items())),
-            residue=tuple(Residue(service, where, n) for (service, where), n in sorted(self.by_service().items())),
+            residue=residue,
             reconciled=self.reconciled,
+            memory=dict(sorted(self.memory.items())),
+            not_searched=tuple(sorted(self.not_searched)),
+            control=int(self.control * WHOLE),
         )
 
 
@@ -147,7 +168,8 @@ class Audit:
         for number in range(plan.parallel):
             self._slots.put_nowait(number)
         self._pictures: list[bytes] = []  # others than those that are sought
-        self.report = Report()
+        planned = dict.fromkeys(ending.name for ending, _, _ in plan.sequence())
+        self.report = Report(planned=tuple(planned), not_searched=tuple(plan.not_searched))
 
     async def run(self) -> Report:
         """Nothing that goes wrong on the way is raised: the report says it."""
@@ -233,10 +255,22 @@ class Audit:
 
     async def _hunt(self, ended: Sequence[Ended]) -> None:
         began = self._clock.monotonic()
-        hunted = await asyncio.to_thread(hunted_for, ended, self._pictures)
+        try:
+            hunted = await asyncio.to_thread(hunted_for, ended, self._pictures)
+        except Exception as error:
+            _log.error("search_failed", error_type=type(error).__name__, error_at=log.error_at(error))
+            self.report.failed.append(f"what was to be looked for could not be prepared: {type(error).__name__}")
+            return
         for place in self._places:
-            for searched in await asyncio.to_thread(place.search, hunted):
+            try:
+                results = await asyncio.to_thread(place.search, hunted)
+            except Exception as error:  # a place that breaks makes the audit incomplete, not silent
+                _log.error("search_failed", error_type=type(error).__name__, error_at=log.error_at(error))
+                self.report.failed.append(f"the search of {place.where} broke off: {type(error).__name__}")
+                continue
+            for searched in results:
                 self.report.searched[searched.where] += searched.bytes
+                self.report.memory.update(searched.memory)
                 self.report.failed.extend(each for each in searched.failed if each not in self.report.failed)
                 for found in searched.found:
                     self._blame(found)

@@ -22,6 +22,7 @@ CLEAN: dict[str, Any] = {
     "reconciled": True,
     "differences": {},
     "failed": [],
+    "not_searched": [],
     "log_index": 200,
 }
 
@@ -52,9 +53,11 @@ def test_what_was_found_is_named() -> None:
     size = {"service": "ingest", "where": "memory", "ending": "delivered", "bytes": 4096}
     found = {**size, "what": "upload", "detail": "pid 7, heap"}
     report = {**CLEAN, "residue": [size], "found": [found], "failed": ["Redis can't be searched"], "reconciled": False}
+    report["not_searched"] = ["log"]
     report["differences"] = {"ended_twice": ["ab" * 16]}
     text = "\n".join(_shown(report, 200))
     assert "found 4.1 kB of the upload (delivered): ingest, memory, pid 7, heap" in text
+    assert "out of reach as was declared: log" in text
     assert "not done Redis can't be searched" in text
     assert f"the countings disagree (ended twice): {'ab' * 16}" in text
     assert [line.split()[:2] for line in text.splitlines() if line.startswith("ingest")] == [["ingest", "4.1"]]

@@ -28,10 +28,11 @@ class Remains:
 
 @dataclass(frozen=True, slots=True)
 class MemorySearch:
-    """searched: bytes of memory that were read."""
+    """searched: bytes of memory that were read. unread: bytes that the kernel did not give."""
 
     pid: int
     searched: int = 0
+    unread: int = 0
     remains: list[Remains] = field(default_factory=list)
 
     @property
@@ -45,11 +46,14 @@ def search(pid: int, index: NeedleIndex) -> MemorySearch:
 
     Raises NotPermitted.
     """
-    searched, found = 0, list[Remains]()
+    searched, unread, found = 0, 0, list[Remains]()
     last: tuple[Region, int] | None = None
     try:
         for chunk in chunks(pid):
             searched += len(chunk.data)
+            unread += chunk.unread
+            if not len(chunk.data):
+                continue
             begin = chunk.address - chunk.region.begin
             for match in index.search(chunk.data):
                 remains = Remains(chunk.region.kind, begin + match.offset, match.length, match.what)
@@ -59,7 +63,7 @@ def search(pid: int, index: NeedleIndex) -> MemorySearch:
                 last = chunk.region, remains.offset + remains.length
     except ProcessGone:
         pass
-    return MemorySearch(pid, searched, found)
+    return MemorySearch(pid, searched, unread, found)
 
 
 def learn(pid: int, index: NeedleIndex) -> Words:

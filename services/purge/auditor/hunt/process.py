@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ CHUNK = 4 << 20  # bytes read at once: enough to make system calls cheap, little
 _ENTRY = 8  # bytes of pagemap for each page
 _PRESENT_OR_SWAPPED = np.uint64(0b11 << 62)
 _KERNELS_OWN = ("[vvar", "[vdso", "[vsyscall", "[uprobes")
+_MEMFD, _DELETED = "/memfd:", " (deleted)"
 _GONE = (errno.ESRCH, errno.ENOENT)
 _UNMAPPED = (errno.EIO, errno.EFAULT, errno.ENOMEM)  # since the map was read; or a device's memory
 
@@ -45,15 +47,31 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes of one region from ``address`` on; valid until the next chunk is asked for."""
+    """Bytes of one region from ``address`` on; valid until the next chunk is asked for.
+
+    A hole, ``unread`` bytes that the kernel did not give, comes as a chunk without data.
+    """
 
     region: Region
     address: int
     data: Bytes
+    unread: int = 0
+
+
+class _Buffer(threading.local):
+    """What memory is read into, one for each thread: nothing of another process's is ever anywhere else."""
+
+    def __init__(self) -> None:
+        self.data = np.empty(CHUNK, dtype=np.uint8)
+
+
+_buffer = _Buffer()
 
 
 def regions(pid: int) -> list[Region]:
-    """All that is writable, and all anonymous memory whatever its rights are now. Raises ProcessGone, NotPermitted."""
+    """All that is writable; whatever its rights are now, also all that no file in a folder backs: anonymous memory,
+    memfds, deleted files. Raises ProcessGone, NotPermitted.
+    """
     with _explained(pid):
         lines = Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines()
     return [region for region in map(_parse, lines) if region is not None]
@@ -62,7 +80,7 @@ def regions(pid: int) -> list[Region]:
 def _parse(line: str) -> Region | None:
     fields = line.split(maxsplit=5)
     addresses, rights, inode, name = fields[0], fields[1], fields[4], fields[5] if len(fields) > 5 else ""
-    own = "w" in rights or inode == "0"
+    own = "w" in rights or inode == "0" or name.startswith(_MEMFD) or name.endswith(_DELETED)
     if not own or name.startswith(_KERNELS_OWN):
         return None
     begin, end = (int(number, 16) for number in addresses.split("-"))
@@ -74,20 +92,23 @@ def _kind(name: str) -> str:
         return "anonymous"
     if name.startswith("["):
         return name.strip("[]").split(":")[0]
-    return Path(name.removesuffix(" (deleted)").split(":")[-1]).name or "anonymous"
+    return Path(name.removesuffix(_DELETED).split(":")[-1]).name or "anonymous"
 
 
 def chunks(pid: int) -> Iterator[Chunk]:
     """The pages of all regions that were ever touched. Chunks of a stretch overlap by a window, so that none is cut.
 
-    What is unmapped meanwhile is passed over. Raises ProcessGone, NotPermitted.
+    A page that can't be read is passed over, and said. Raises ProcessGone, NotPermitted.
     """
-    buffer = np.empty(CHUNK, dtype=np.uint8)
-    with _explained(pid), _opened(pid, "mem") as memory, _opened(pid, "pagemap") as pagemap:
-        for region in regions(pid):
-            for begin, end in _touched(pagemap, region):
-                for address, size in _read(memory, begin, end, buffer):
-                    yield Chunk(region, address, buffer[:size])
+    buffer = _buffer.data[:CHUNK]
+    try:
+        with _explained(pid), _opened(pid, "mem") as memory, _opened(pid, "pagemap") as pagemap:
+            for region in regions(pid):
+                for begin, end in _touched(pagemap, region):
+                    for address, size, unread in _read(memory, begin, end, buffer):
+                        yield Chunk(region, address, buffer[:size], unread)
+    finally:
+        buffer.fill(0)
 
 
 @contextmanager
@@ -108,18 +129,21 @@ def _touched(pagemap: int, region: Region) -> list[tuple[int, int]]:
     return [(region.begin + int(a) * PAGE, region.begin + int(b) * PAGE) for a, b in edges.reshape(-1, 2)]
 
 
-def _read(memory: int, begin: int, end: int, buffer: Bytes) -> Iterator[tuple[int, int]]:
-    """Fills the buffer again and again; yields address and size each time."""
+def _read(memory: int, begin: int, end: int, buffer: Bytes) -> Iterator[tuple[int, int, int]]:
+    """Fills the buffer again and again; yields address, bytes read, and bytes that could not be read, each time."""
     while begin < end:
         try:
             size = os.preadv(memory, [buffer[: end - begin].data], begin)
         except OSError as error:
             if error.errno not in _UNMAPPED:
                 raise
-            return
+            after = min(end, begin // PAGE * PAGE + PAGE)
+            yield begin, 0, after - begin
+            begin = after
+            continue
         if size == 0:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))  # its address space is gone
-        yield begin, size
+        yield begin, size, 0
         begin += size if begin + size >= end or size <= WINDOW else size - WINDOW
 
 

@@ -31,7 +31,7 @@ class Descriptors:
 
     def _one(self, service: str, descriptor: str, name: str, hunted: Hunted, searched: Searched) -> None:
         try:
-            with open(descriptor, "rb") as file:  # noqa: PTH123
+            with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123
                 size, found = contents.search(file, hunted)
         except FileNotFoundError:
             return

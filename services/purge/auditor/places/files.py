@@ -78,15 +78,18 @@ class Files:
                 status = os.stat(folder)  # noqa: PTH116
                 if folder in _VIRTUAL or folder in self._passed_over or _is_known(status, looked):
                     continue
-                for entry in os.scandir(folder):
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    elif entry.is_file(follow_symlinks=False) and self._is_changed(entry, looked):
-                        yield entry.path
+                entries = list(os.scandir(folder))
+                searched.bytes += sum(len(entry.name) for entry in entries)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 searched.failed.append(f"{folder} can't be read: {error.strerror}")
+                continue
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.is_file(follow_symlinks=False) and self._is_changed(entry, looked):
+                    yield entry.path
 
     def _is_changed(self, entry: os.DirEntry[str], looked: set[tuple[int, int]]) -> bool:
         try:
@@ -98,7 +101,11 @@ class Files:
 
     def _one(self, service: str, path: str, hunted: Hunted, searched: Searched, cores: Searched) -> None:
         try:
-            with os.fdopen(os.open(path, _OPEN), "rb") as file:
+            searched.add(
+                Found(service, self.where, what, count, path)
+                for what, count in contents.search_bytes(os.fsencode(Path(path).name), hunted).items()
+            )
+            with os.fdopen(os.open(path, _OPEN), "rb", buffering=0) as file:
                 into = cores if _is_core(file.read(18)) else searched
                 file.seek(0)
                 size, found = contents.search(file, hunted)

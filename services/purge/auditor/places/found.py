@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -36,19 +37,25 @@ class Found:
 
 @dataclass(slots=True)
 class Searched:
-    """bytes: read. failed: what could not be searched, in plain words: then nothing can be said of it."""
+    """bytes: read. memory: the same by service, of memory.
+
+    failed: what could not be searched, in plain words: then nothing can be said of it.
+    """
 
     where: str
     bytes: int = 0
     found: list[Found] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    memory: Counter[str] = field(default_factory=Counter)
 
     def add(self, found: Iterable[Found]) -> None:
         self.found.extend(found)
 
 
 class Place(Protocol):
-    """Somewhere to look. Blocks: call it in a thread."""
+    """Somewhere to look. Blocks: call it in a thread. where: the first of its places."""
+
+    where: str
 
     def search(self, hunted: Hunted) -> list[Searched]:
         """Everything that is found there now; nothing is raised for what can't be searched."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,14 +17,16 @@ class Logs:
     where = "log"
 
     def __init__(self, files: Sequence[tuple[str, Path]]) -> None:
-        self._files = [(service, path, _size(path)) for service, path in files]
+        self._files = [(service, path, *_state(path)) for service, path in files]
 
     def search(self, hunted: Hunted) -> list[Searched]:
         searched = Searched(self.where)
-        for service, path, begin in self._files:
+        for service, path, begin, was in self._files:
             try:
-                with path.open("rb") as file:
-                    file.seek(max(0, begin - WINDOW) if _size(path) >= begin else 0)
+                with path.open("rb", buffering=0) as file:
+                    now = os.fstat(file.fileno())
+                    goes_on = now.st_ino == was and now.st_size >= begin
+                    file.seek(max(0, begin - WINDOW) if goes_on else 0)
                     size, found = contents.search(file, hunted)
             except OSError as error:
                 searched.failed.append(f"{service}'s log {path} can't be read: {error.strerror}")
@@ -33,8 +36,10 @@ class Logs:
         return [searched]
 
 
-def _size(path: Path) -> int:
+def _state(path: Path) -> tuple[int, int]:
+    """Its size and its inode's number; zeros while there is none."""
     try:
-        return path.stat().st_size
+        status = path.stat()
     except OSError:
-        return 0
+        return 0, 0
+    return status.st_size, status.st_ino

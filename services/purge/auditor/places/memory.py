@@ -9,6 +9,9 @@ from services.purge.auditor.hunt import memory
 from services.purge.auditor.hunt.process import NotPermitted
 from services.purge.auditor.places.found import Found, Hunted, Searched
 
+_UNREAD = 0.01
+"""Of a process: what goes on working unmaps a little while it is searched. More than that was not searched."""
+
 Processes = Callable[[], Mapping[str, Sequence[int]]]
 
 
@@ -23,6 +26,7 @@ class Memory:
     def search(self, hunted: Hunted) -> list[Searched]:
         searched = Searched(self.where)
         for service, pids in self._processes().items():
+            searched.memory[service] += 0  # a service without memory is seen to have none
             if not pids:
                 searched.failed.append(f"no process of {service} is there")
             for pid in pids:
@@ -36,6 +40,9 @@ class Memory:
             searched.failed.append(str(error))
             return
         searched.bytes += result.searched
+        searched.memory[service] += result.searched
+        if result.unread > _UNREAD * (result.searched + result.unread):
+            searched.failed.append(f"{result.unread} bytes of {service}'s memory (process {pid}) could not be read")
         sizes: Counter[tuple[str, str]] = Counter()
         for remains in result.remains:
             sizes[remains.what, remains.region] += remains.length

@@ -22,7 +22,7 @@ _SHORT = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 _PLAIN_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 
-def read_back(text: bytes) -> Iterator[bytes]:
+def read_back(text: bytes | memoryview) -> Iterator[bytes]:
     """Everything in ``text`` that reads as at least a window of bytes, in each way in which it does."""
     for match in _HEX.finditer(text):
         for phase in range(2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import subprocess
@@ -9,10 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from services.purge.auditor.hunt import memory, process
 from services.purge.auditor.hunt.index import Needle, NeedleIndex
+from services.purge.auditor.places.found import Hunted
+from services.purge.auditor.places.memory import Memory
 
 _CHUNK = 64 << 10
 _NEEDLE = random.Random(1).randbytes(3 * _CHUNK // 2)  # larger than what is read at once
@@ -106,3 +110,61 @@ def test_a_process_that_has_ended_has_no_remains() -> None:
     assert memory.search(pid, _INDEX) == memory.MemorySearch(pid)
     with pytest.raises(process.ProcessGone):
         process.regions(pid)
+
+
+class _Holey:
+    """preadv of a process in which one page can't be read, ``hole``: what is before it is given, then EIO."""
+
+    def __init__(self, hole: int, data: bytes) -> None:
+        self.hole = hole
+        self.data = data
+
+    def __call__(self, _memory: int, buffers: list[memoryview], address: int) -> int:
+        if self.hole <= address < self.hole + process.PAGE:
+            raise OSError(errno.EIO, "a hole")
+        end = min(len(self.data), address + len(buffers[0]), *([self.hole] if address < self.hole else []))
+        buffers[0][: end - address] = self.data[address:end]
+        return end - address
+
+
+@pytest.mark.parametrize("error_at", [0, 3, 16, 39])
+def test_what_lies_behind_a_hole_is_read(error_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 40 * process.PAGE
+    data, hole = random.Random(2).randbytes(size), error_at * process.PAGE
+    monkeypatch.setattr(process.os, "preadv", _Holey(hole, data))
+    buffer = np.empty(process.CHUNK, np.uint8)
+    seen, unread = bytearray(size), 0
+    for address, got, missing in process._read(0, 0, size, buffer):
+        seen[address : address + got] = buffer[:got].tobytes()
+        unread += missing
+    assert unread == process.PAGE
+    assert bytes(seen) == data[:hole] + bytes(process.PAGE) + data[hole + process.PAGE :]
+
+
+def test_memory_that_could_not_be_read_makes_an_audit_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, hunted = Memory(lambda: {"ingest": [7]}), Hunted(_INDEX)
+    for unread, failed in ((10, 0), (11, 1)):
+        monkeypatch.setattr(memory, "search", lambda *_, unread=unread: memory.MemorySearch(7, 1000 - unread, unread))
+        (searched,) = place.search(hunted)
+        assert (len(searched.failed), searched.memory) == (failed, {"ingest": 1000 - unread})
+
+
+def test_a_memfd_and_a_deleted_file_are_searched_whatever_their_rights() -> None:
+    code = """
+whole = secret()
+for descriptor in (os.memfd_create("spool"), os.open("/dev/shm", os.O_TMPFILE | os.O_RDWR, 0o600)):
+    os.write(descriptor, whole[:3000])
+    mapped = mmap.mmap(descriptor, 3000, mmap.MAP_SHARED, mmap.PROT_READ)
+    _ = mapped[:3000]
+    kept = [*globals().get("kept", []), mapped]
+del whole, _
+"""
+    with _child(code) as pid:
+        found = memory.search(pid, _INDEX)
+    assert sum(remains.length == 3000 and remains.offset == 0 for remains in found.remains) == 2
+
+
+def test_the_hunter_keeps_nothing_of_what_it_has_read() -> None:
+    with _child("kept = [secret()]") as pid:
+        assert memory.search(pid, _INDEX).remains
+    assert not process._buffer.data.any()

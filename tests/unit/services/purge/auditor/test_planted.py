@@ -124,6 +124,24 @@ def test_logs(way: str, hunt: tuple[Canary, Hunted], tmp_path: Path) -> None:
     assert {(each.service, each.where, each.what) for each in found} == {("ingest", "log", "delivered/upload")}
 
 
+def test_a_log_that_was_rotated_and_has_grown_again(hunt: tuple[Canary, Hunted], tmp_path: Path) -> None:
+    made, hunted = hunt
+    log = tmp_path / "leaky.log"
+    log.write_text("started\n" * 700)
+    place = Logs([("ingest", log)])
+    log.rename(tmp_path / "leaky.log.1")
+    log.write_text(f"{made.data[:2000].hex()}\n" + "more\n" * 1000)
+    assert {each.what for each in search(place, hunted)} == {"delivered/upload"}
+
+
+def test_a_name_may_say_too_much(hunt: tuple[Canary, Hunted], tmp_path: Path) -> None:
+    made, hunted = hunt
+    place = Files([("ingest", tmp_path)], since=0.0, processes=dict)
+    middle = len(made.data) // 2
+    (tmp_path / made.data[middle : middle + 100].hex()).touch()
+    assert [(each.what, each.where) for each in search(place, hunted)] == [("delivered/upload", "file")]
+
+
 def test_metrics(hunt: tuple[Canary, Hunted], tmp_path: Path) -> None:
     made, hunted = hunt
     with leaky("in_metrics", tmp_path, made.data):

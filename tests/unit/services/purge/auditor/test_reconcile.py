@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,12 @@ from mesh.ops import OpsServer
 from mesh.transparency.key_list import KeyList
 from mesh.transparency.note import Signer
 from services.purge.auditor.countings import Signed, Uncounted
-from services.purge.auditor.reconcile import Reconciler
+from services.purge.auditor.reconcile import History, Reconciler
 from services.purge.ledger import Ledger
 from services.purge.log import Log
 from services.purge.public_files import LogFiles, PublicKeys
 from services.purge.receipt import Receipt
+from services.purge.tally import Granted
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"r" * 32)
 LOG = Signer("mayfly.test/log", Ed25519PrivateKey.from_private_bytes(b"l" * 32))
@@ -69,19 +71,17 @@ async def purge(tmp_path: Path) -> AsyncIterator[Purge]:
 
 
 @pytest.fixture
-def reconciler(purge: Purge) -> Iterator[Reconciler]:
-    return Reconciler([("purge", purge.ops.address)], lambda: set(purge.records), looks=3)
+def reconciler(purge: Purge) -> History:
+    return Reconciler([("purge", purge.ops.address)], lambda: set(purge.records), looks=3, hops=()).history()
 
 
-async def _looks(reconciler: Reconciler, count: int) -> dict[str, frozenset[str]]:
-    import asyncio
-
+async def _looks(reconciler: History, count: int) -> dict[str, frozenset[str]]:
     for _ in range(count):
         found = await asyncio.to_thread(reconciler.look)
     return found
 
 
-async def test_leases_that_live_and_end_as_they_should_agree(purge: Purge, reconciler: Reconciler) -> None:
+async def test_leases_that_live_and_end_as_they_should_agree(purge: Purge, reconciler: History) -> None:
     await purge.grant(ONE)
     assert await _looks(reconciler, 3) == {}
     await purge.end(ONE)
@@ -89,7 +89,7 @@ async def test_leases_that_live_and_end_as_they_should_agree(purge: Purge, recon
     assert await _looks(reconciler, 3) == {}
 
 
-async def test_a_lease_that_redis_has_lost(purge: Purge, reconciler: Reconciler) -> None:
+async def test_a_lease_that_redis_has_lost(purge: Purge, reconciler: History) -> None:
     await purge.grant(ONE)
     await purge.grant(TWO, record=False)
     assert await _looks(reconciler, 2) == {}
@@ -98,19 +98,19 @@ async def test_a_lease_that_redis_has_lost(purge: Purge, reconciler: Reconciler)
     assert await _looks(reconciler, 1) == {}
 
 
-async def test_a_record_of_which_the_log_knows_nothing(purge: Purge, reconciler: Reconciler) -> None:
+async def test_a_record_of_which_the_log_knows_nothing(purge: Purge, reconciler: History) -> None:
     purge.records.add(THREE)
     assert await _looks(reconciler, 3) == {"redis_without_log": {THREE}}
 
 
-async def test_two_receipts(purge: Purge, reconciler: Reconciler) -> None:
+async def test_two_receipts(purge: Purge, reconciler: History) -> None:
     await purge.grant(ONE)
     await purge.end(ONE)
     await purge.end(ONE)
     assert (await _looks(reconciler, 3))["ended_twice"] == {ONE}
 
 
-async def test_counters_that_forget_one(purge: Purge, reconciler: Reconciler) -> None:
+async def test_counters_that_forget_one(purge: Purge, reconciler: History) -> None:
     await purge.grant(ONE)
     purge.live.labels("active").dec()
     assert await _looks(reconciler, 3) == {"metrics": {"+1"}, "metrics_against_log": {"-1"}}
@@ -122,16 +122,23 @@ async def test_a_hop_that_holds_what_purge_does_not_know_of(purge: Purge) -> Non
     purge.held.labels("ingest").set(1)
     hop = OpsServer("127.0.0.1:0", registry, Health())
     await hop.start()
-    reconciler = Reconciler([("purge", purge.ops.address), ("ingest", hop.address)], None, looks=3)
+    reconciler = Reconciler(
+        [("purge", purge.ops.address), ("ingest", hop.address)], None, looks=3, hops=["ingest"]
+    ).history()
     assert await _looks(reconciler, 3) == {"ingest": {"+1"}}
     await hop.stop()
     with pytest.raises(Uncounted, match="ingest"):
         await _looks(reconciler, 1)
 
 
-async def test_the_log_is_read_on_and_not_anew_and_never_backwards(purge: Purge) -> None:
-    import asyncio
+def test_who_asks_nobody_can_not_say_that_all_agree() -> None:
+    with pytest.raises(Uncounted, match="purge, gateway, ingest, render"):
+        Reconciler([], None).compare()
+    with pytest.raises(Uncounted, match="no metrics of purge"):
+        Reconciler([("gateway", "127.0.0.1:1")], set, hops=["gateway"]).compare()
 
+
+async def test_the_log_is_read_on_and_not_anew_and_never_backwards(purge: Purge) -> None:
     signed = Signed([purge.ops.address])
     for number in range(300):
         await purge.ledger.admit(f"{number:032x}", 5.0)
@@ -141,3 +148,40 @@ async def test_the_log_is_read_on_and_not_anew_and_never_backwards(purge: Purge)
     await purge.end(f"{7:032x}")
     await asyncio.to_thread(signed.read_on)
     assert (signed.granted, signed.ended, len(signed.open)) == (300, 1, 299)
+
+
+async def test_looks_of_another_pace_are_no_part_of_a_row(purge: Purge) -> None:
+    """The schedule's looks see a difference that is there for a moment; the audit's, which began later, don't."""
+    reconciler = Reconciler([("purge", purge.ops.address)], lambda: set(purge.records), hops=())
+    scheduled, audits = reconciler.history(), reconciler.history()
+    purge.records.add(THREE)
+    assert await _looks(scheduled, 3) == {"redis_without_log": {THREE}}
+    assert await _looks(audits, 2) == {}
+    purge.records.clear()
+    assert await _looks(audits, 1) == {}
+
+
+async def test_two_threads_count_one_after_the_other(purge: Purge) -> None:
+    alone = []
+
+    def records() -> set[str]:
+        alone.append(reconciler._lock.locked())
+        return set(purge.records)
+
+    reconciler = Reconciler([("purge", purge.ops.address)], records, hops=())
+    for number in range(300):
+        await purge.grant(f"{number:032x}")
+    found = await asyncio.gather(*(asyncio.to_thread(reconciler.compare) for _ in range(4)))
+    assert (found, alone) == ([{}] * 4, [True] * 4)
+
+
+async def test_a_leaf_that_is_none_is_never_passed_over(purge: Purge) -> None:
+    """However often it is looked at: nothing behind it is counted as if all before it were known."""
+    await purge.grant(ONE)
+    await purge.log.append(b'{"type":"receipt"}', Granted(TWO, 5))
+    await purge.log.integrate()
+    signed = Signed([purge.ops.address])
+    for _ in range(2):
+        with pytest.raises(Uncounted, match="can't be read"):
+            await asyncio.to_thread(signed.read_on)
+    assert (signed.granted, signed.open) == (0, set())

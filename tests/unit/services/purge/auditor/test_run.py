@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.clock import SystemClock
 from mesh.config import load
 from mesh.errors import ConfigError
-from services.purge.audit import Residue
+from services.purge.audit import ALWAYS_SEARCHED, Residue
+from services.purge.auditor import run
 from services.purge.auditor.config import AuditorSettings, pairs
 from services.purge.auditor.endings import ENDINGS
 from services.purge.auditor.metrics import AuditorMetrics
-from services.purge.auditor.run import Plan, Report
+from services.purge.auditor.places.found import Hunted, Searched
+from services.purge.auditor.run import Audit, Plan, Report
 
 
 @given(st.integers(1, 300))
@@ -28,24 +32,72 @@ def test_canaries_are_spread_evenly_over_the_ways_of_ending(canaries: int) -> No
 
 
 def _report(**fields: object) -> Report:
-    return Report(control=1.0, **fields)  # type: ignore[arg-type]
+    """Of an audit that looked everywhere, but for ``fields``."""
+    whole: dict[str, object] = {
+        "planned": ("delivered",),
+        "sent": Counter(delivered=2),
+        "searched": Counter(dict.fromkeys(ALWAYS_SEARCHED, 64)),
+        "memory": Counter(ingest=64),
+        "control": 1.0,
+        "reconciled": True,
+    }
+    return Report(**(whole | fields))  # type: ignore[arg-type]
 
 
 def test_an_audit_is_clean_only_if_it_looked_everywhere_and_everything_adds_up() -> None:
-    assert _report().outcome == "clean"
-    assert _report(reconciled=True).outcome == "clean"
-    assert _report(reconciled=False).outcome == "incomplete"
-    assert _report(failed=["no process of ingest is there"]).outcome == "incomplete"
-    assert Report(control=0.98).outcome == "incomplete"
+    assert (_report().outcome, _report().undone) == ("clean", [])
+    assert Report().outcome == "incomplete"
+    for lacking in (
+        {"reconciled": False},
+        {"reconciled": None},
+        {"failed": ["no process of ingest is there"]},
+        {"control": 0.9899},
+        {"planned": ("delivered", "expired")},
+        {"memory": Counter(ingest=64, render=0)},
+        *({"searched": Counter(dict.fromkeys(set(ALWAYS_SEARCHED) - {place}, 64))} for place in ("file", "redis")),
+    ):
+        report = _report(**lacking)
+        assert (report.outcome, len(report.undone)) == ("incomplete", 1), lacking
+        assert report.statement(0.0).outcome == "incomplete"
     found = Counter({("delivered", "ingest", "memory"): 32})
     assert _report(residue=found, failed=["something"]).outcome == "residue"
+
+
+class _Broken:
+    where = "redis"
+
+    def search(self, _hunted: Hunted) -> list[Searched]:
+        raise MemoryError
+
+
+class _Whole:
+    where = "file"
+
+    def search(self, _hunted: Hunted) -> list[Searched]:
+        return [Searched("file", 64)]
+
+
+async def test_a_place_that_breaks_makes_the_audit_incomplete_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan(ENDINGS, 1, 8, 4, 1.0, ("a",), "2026-11", ("jpeg",))
+    nobody: Any = None
+    places = [_Broken(), _Whole()]
+    audit = Audit(plan, gateway=nobody, victim=nobody, places=places, parked=nobody, clock=SystemClock())
+    await audit._hunt([])
+    assert audit.report.failed == ["the search of redis broke off: MemoryError"]
+    assert (audit.report.searched["file"], audit.report.outcome) == (64, "incomplete")
+
+    monkeypatch.setattr(run, "hunted_for", _Broken().search)
+    await audit._hunt([])
+    assert audit.report.failed[-1].startswith("what was to be looked for could not be prepared")
 
 
 def test_a_statement_sums_over_the_ways_of_ending() -> None:
     found = Counter(
         {("delivered", "ingest", "memory"): 32, ("expired", "ingest", "memory"): 8, ("any", "valkey", "redis"): 5}
     )
-    statement = _report(sent=Counter(delivered=2), residue=found).statement(1_767_225_600.0)
+    report = _report(residue=found)
+    statement = report.statement(1_767_225_600.0)
+    assert report.statement(1_767_225_600.0).id != statement.id
     assert statement.residue == (Residue("ingest", "memory", 40), Residue("valkey", "redis", 5))
 
 
@@ -75,6 +127,8 @@ def test_metrics_forget_what_the_next_audit_does_not_find() -> None:
         ("MAYFLY_AUDITOR_KINDS", "jpeg,bmp", "no canary of the kind bmp"),
         ("MAYFLY_AUDITOR_PROCESSES", "ingest", "must be NAME=VALUE"),
         ("MAYFLY_AUDITOR_CANARIES", "0", "greater than or equal to 1"),
+        ("MAYFLY_AUDITOR_NOT_SEARCHED", "memory", "memory must be searched; only log and redis may be out of reach"),
+        ("MAYFLY_AUDITOR_NOT_SEARCHED", "log", "names log, and MAYFLY_AUDITOR_LOGS says where it is"),
         ("MAYFLY_AUDITOR_KIND", "jpeg", "no such setting"),
     ],
 )
@@ -85,6 +139,7 @@ def test_a_wrong_setting_is_named(name: str, value: str, says: str, monkeypatch:
     for needed in ("OPS_LISTEN", "REGISTRY_TARGET", "AUDITOR_GATEWAY_TARGET"):
         monkeypatch.setenv(f"MAYFLY_{needed}", "127.0.0.1:1")
     monkeypatch.setenv("MAYFLY_AUDITOR_KEY_DIR", str(tmp_path))
+    monkeypatch.setenv("MAYFLY_AUDITOR_LOGS", f"ingest={tmp_path}/log")
     assert pairs(load(AuditorSettings, "auditor").auditor_processes)[0] == ("gateway", "services.gateway")
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=f"{name}.*{says}"):
