@@ -27,7 +27,7 @@ from services.purge.signing import load_public
 
 _USERS = ("auditor-1", "auditor-2")
 _PHOTOS_PER_USER = 4  # on their way at one time: MAYFLY_GATEWAY_MAX_PHOTOS_PER_OWNER
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "MAYFLY_LOCKDOWN")
 _CAP_SYS_PTRACE = 19  # <linux/capability.h>
 AUDIT_PUBLIC = "audit.pub.pem"
 _IN_NAMESPACE = "MAYFLY_AUDIT_IN_NAMESPACE"
@@ -67,16 +67,22 @@ def audit(
     """
     with environment(mesh, canaries) as env:
         argv = [sys.executable, "-P", "-m", "services.purge.auditor.once"]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(argv, env={**env, **settings}, stdout=pipe, stderr=pipe, text=True) as auditor:
+        # A file, since a pipe that nobody reads yet fills up, and the auditor would wait for ever.
+        with (
+            tempfile.TemporaryFile("w+") as errors,
+            subprocess.Popen(
+                argv, env={**env, **settings}, stdout=subprocess.PIPE, stderr=errors, text=True
+            ) as auditor,
+        ):
             assert auditor.stdout is not None
-            assert auditor.stderr is not None
             try:
                 report = _read(auditor.stdout, progress)
-                said = auditor.stderr.read()
+                auditor.wait()
             except BaseException:  # the audit ends with whoever asked for it
                 auditor.kill()
                 raise
+            errors.seek(0)
+            said = errors.read()
     if report is None:
         own = [line for line in said.splitlines() if line.startswith(f"{AUDITOR}: ")]
         raise ConfigError(own[-1] if own else "the auditor ended without a report")

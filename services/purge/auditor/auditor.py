@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from services.purge.auditor.victim import Victim
 
 _PARKED_SECONDS = 10.0
 _LOOKS, _LOOK_PAUSE = 3, 1.0  # after an audit: more than the grace that a record in Redis has
+_FIRSTS = 1 << 32
 _RECORD_ATTEMPTS, _RECORD_PAUSE = 5, 1.0
 _log = get_logger()
 
@@ -79,6 +81,7 @@ class Auditor:
             policy=settings.auditor_policy_version,
             kinds=settings.auditor_kinds or canary.kinds(),
             not_searched=settings.auditor_not_searched,
+            first=secrets.randbelow(_FIRSTS),
         )
         audit = Audit(
             plan,

@@ -32,7 +32,7 @@ def main() -> int:
 
 
 async def _run(settings: AuditorSettings) -> Report:
-    auditor = assemble(settings)
+    auditor, _ = assemble(settings)
     try:
         return await auditor.audit(lambda what, done, total: _say({"progress": what, "done": done, "total": total}))
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -40,7 +40,8 @@ class Plan:
     """endings: in the order in which they are gone through. canaries: how many of each. round: canaries between hunts.
 
     settle: seconds between the last end of a round and its hunt. parallel: canaries on their way at one time.
-    not_searched: places that are declared out of reach.
+    not_searched: places that are declared out of reach. first: which kind and which scene come first; another number in
+    each audit, so that in time each way of ending meets each of them.
     """
 
     endings: Sequence[Ending]
@@ -52,17 +53,22 @@ class Plan:
     policy: str
     kinds: Sequence[str]
     not_searched: Sequence[str] = ()
+    first: int = 0
 
     def sequence(self) -> list[tuple[Ending, str, str]]:
         """Each ending with the kind of its canary and its scene; the canaries are spread evenly over the endings."""
         share, rest = divmod(self.canaries, len(self.endings))
         counts = [share + (number < rest) for number in range(len(self.endings))]
-        kinds, scenes = itertools.cycle(self.kinds), itertools.cycle(self.scenes)
+        kinds, scenes = _cycle(self.kinds, self.first), _cycle(self.scenes, self.first)
         return [
             (ending, ending.kind or next(kinds), next(scenes))
             for ending, count in zip(self.endings, counts, strict=True)
             for _ in range(count)
         ]
+
+
+def _cycle(values: Sequence[str], first: int) -> Iterator[str]:
+    return (values[number % len(values)] for number in itertools.count(first))
 
 
 @dataclass(slots=True)

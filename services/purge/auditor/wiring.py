@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+from collections.abc import Mapping
 from importlib.metadata import version
 
 from mesh.app import App
@@ -12,7 +12,7 @@ from mesh.identity import Identity
 from mesh.lockdown.locking import Lockdown
 from mesh.metrics import MeshMetrics
 from mesh.ops import OpsServer
-from services.purge.auditor import keys
+from services.purge.auditor import keys, locking
 from services.purge.auditor.auditor import Auditor, Schedule
 from services.purge.auditor.config import AuditorSettings, pairs
 from services.purge.auditor.keys import PublicKey
@@ -26,7 +26,8 @@ SERVICE = "auditor"
 def build(settings: AuditorSettings, _lockdown: Lockdown) -> App:
     """The auditor, ready to run. ConfigError if its environment or its key is wrong.
 
-    It is no holder of photos: it has no custody, serves no gRPC, and may read what others lock away.
+    It is no holder of photos: it has no custody and serves no gRPC. But it may read what others lock away, so whatever
+    is in their memory at that moment passes through its own.
     """
     metrics = MeshMetrics(SERVICE, version("mayfly"))
     services = [service for service, _ in pairs(settings.auditor_processes)]
@@ -36,7 +37,9 @@ def build(settings: AuditorSettings, _lockdown: Lockdown) -> App:
     ops = OpsServer(settings.ops_listen, metrics.registry, Health())
     ops.mount(keys.PATH, PublicKey(key.public_key()))
     app = App(lambda: {"ops_address": ops.address})
-    auditor = assemble(settings)
+    auditor, controls = assemble(settings)
+    for control, held in controls.items():
+        metrics.lockdown.labels(SERVICE, control).set(held)
     schedule = Schedule(
         auditor,
         interval=settings.auditor_interval,
@@ -49,9 +52,11 @@ def build(settings: AuditorSettings, _lockdown: Lockdown) -> App:
     return app
 
 
-def assemble(settings: AuditorSettings) -> Auditor:
-    """The auditor without its schedule. Must be called with an event loop running. ConfigError as ``build``."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # its memory is full of what it looks for
+def assemble(settings: AuditorSettings) -> tuple[Auditor, Mapping[str, bool]]:
+    """The auditor without its schedule, and this process's controls: it is locked from now on (``locking``).
+
+    Must be called with an event loop running. ConfigError as ``build``, and if a control is missing.
+    """
     identity = Identity.load(
         cert=settings.tls_cert,
         key=settings.tls_key,
@@ -60,4 +65,5 @@ def assemble(settings: AuditorSettings) -> Auditor:
         service=SERVICE,
     )
     purge = Purge(settings.registry_target, identity)
-    return Auditor(settings, key=keys.load(settings.auditor_key_dir), purge=purge, clock=SystemClock())
+    auditor = Auditor(settings, key=keys.load(settings.auditor_key_dir), purge=purge, clock=SystemClock())
+    return auditor, locking.lock(settings.lockdown)

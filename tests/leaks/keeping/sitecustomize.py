@@ -1,6 +1,7 @@
 """Makes an ingest of this process that keeps a photo: Python imports this file at its start, if it is on the path.
 
-It waits for the scrubber's module and wraps one method of it. The second photo is kept, whole, for good.
+It waits for the scrubber's module and wraps one method of it. The second photo is kept, whole, for
+good. (Of the first one an audit makes the picture that it compares others with, and looks for nothing of it.)
 """
 
 from __future__ import annotations

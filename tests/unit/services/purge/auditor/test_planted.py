@@ -136,7 +136,7 @@ def test_a_log_that_was_rotated_and_has_grown_again(hunt: tuple[Canary, Hunted],
 
 def test_a_name_may_say_too_much(hunt: tuple[Canary, Hunted], tmp_path: Path) -> None:
     made, hunted = hunt
-    place = Files([("ingest", tmp_path)], since=0.0, processes=dict)
+    place = Files([("ingest", tmp_path)], processes=dict)
     middle = len(made.data) // 2
     (tmp_path / made.data[middle : middle + 100].hex()).touch()
     assert [(each.what, each.where) for each in search(place, hunted)] == [("delivered/upload", "file")]

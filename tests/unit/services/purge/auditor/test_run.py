@@ -31,6 +31,24 @@ def test_canaries_are_spread_evenly_over_the_ways_of_ending(canaries: int) -> No
     assert all(kind == (ending.kind or kind) for ending, kind, _ in sequence)
 
 
+def test_in_time_each_way_of_ending_meets_each_kind_and_each_scene() -> None:
+    kinds, scenes = ("jpeg", "png", "webp"), ("a", "b")
+    met = {
+        (ending.name, kind, scene)
+        for first in range(6)
+        for ending, kind, scene in Plan(
+            ENDINGS, len(ENDINGS), 8, 4, 1.0, scenes, "2026-11", kinds, first=first
+        ).sequence()
+    }
+    each = {
+        (ending.name, kind, s)
+        for ending in ENDINGS
+        for kind in ([ending.kind] if ending.kind else kinds)
+        for s in scenes
+    }
+    assert met == each
+
+
 def _report(**fields: object) -> Report:
     """Of an audit that looked everywhere, but for ``fields``."""
     whole: dict[str, object] = {
