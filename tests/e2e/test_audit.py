@@ -14,7 +14,7 @@ from clients.local import auditing, ops
 from clients.local.mesh import LocalMesh
 from clients.local.ports import free_ports
 from mesh.transparency.dsse import keyring
-from services.purge.audit import LoggedAudit, open_statement
+from services.purge.audit import PLACES, LoggedAudit, open_statement
 from services.purge.auditor.endings import ENDINGS
 from services.purge.signing import load_public
 from tests.e2e import books
@@ -29,12 +29,16 @@ SETTINGS = {
     "MAYFLY_AUDITOR_SHARED_ROOTS": "/var/tmp,/dev/shm",
 }
 
+# Not solved yet: after parked_expired up to 17 kB of ciphertext are found in Valkey's heap in most audits. Its key
+# is in no place that is searched. Nothing else may remain anywhere. Empty this set with the cause.
+UNSOLVED = {("valkey", "memory")}
+
 pytestmark = pytest.mark.skipif(not auditing.may_read_others(), reason="takes CAP_SYS_PTRACE")
 
 
 @pytest.fixture
 def leaky_mesh(fresh_mesh) -> LocalMesh:
-    """Ingest's scrubber keeps the first photo that it is given in a list: a variant of the service, for tests only."""
+    """Ingest's scrubber keeps the second photo that it is given in a list: a variant of the service, for tests only."""
     return fresh_mesh({"ingest": {"PYTHONPATH": f"{LEAKS / 'keeping'}:{ROOT}"}})
 
 
@@ -51,12 +55,10 @@ def test_each_way_of_ending_is_audited_and_the_photo_that_ingest_keeps_is_found(
     for where in ("memory", "file", "redis", "log", "metrics"):
         assert report["searched"][where] > 0, where
 
-    # The first canary is the one that only a picture to compare with is made of; ingest keeps the second.
-    kept = [each for each in report["found"] if (each["service"], each["where"]) == ("ingest", "memory")]
-    assert max(each["bytes"] for each in kept if each["what"] == "upload") > 20_000
+    # The first photo is the one that only a picture to compare with is made of; ingest keeps the second.
+    assert max(each["bytes"] for each in report["found"] if each["what"] == "upload") > 20_000
     assert report["outcome"] == "residue"
-    outside = {(each["service"], each["where"]) for each in report["residue"] if each["where"] != "memory"}
-    assert outside == set()
+    assert {(each["service"], each["where"]) for each in report["residue"]} - UNSOLVED == {("ingest", "memory")}
 
     statements = [entry for entry in books.log_entries(leaky_mesh) if isinstance(entry, LoggedAudit)]
     key = auditing.public_key(leaky_mesh.state.root)
@@ -73,7 +75,7 @@ def test_each_way_of_ending_is_audited_and_the_photo_that_ingest_keeps_is_found(
 async def test_the_auditor_as_a_process_audits_counts_and_shows_it(mesh: LocalMesh, tmp_path: Path) -> None:
     (port,) = free_ports(1)
     ops_address, own = f"127.0.0.1:{port}", {**SETTINGS, "MAYFLY_AUDITOR_LOOK_INTERVAL": "0.3"}
-    with auditing.environment(mesh, 1) as told, (tmp_path / "log").open("wb") as log:
+    with auditing.environment(mesh, len(ENDINGS)) as told, (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
             [sys.executable, "-P", "-m", "services.purge.auditor"],
             env={**told, **own, "MAYFLY_OPS_LISTEN": ops_address},
@@ -81,27 +83,31 @@ async def test_the_auditor_as_a_process_audits_counts_and_shows_it(mesh: LocalMe
         )
         try:
             await books.eventually(
-                lambda: ops.total(ops.metrics(ops_address), "mayfly_canary_runs_total"), 90, "no audit"
+                lambda: ops.total(ops.metrics(ops_address), "mayfly_canary_runs_total"), 150, "no audit"
             )
             samples = ops.metrics(ops_address)
             key = ops.get(ops_address, "/keys/audit.pub.pem")
         finally:
             process.terminate()
         assert process.wait(20) == 0
-    assert ops.total(samples, "mayfly_canary_sent_total", ending="delivered") == 1
+    said = (tmp_path / "log").read_text()
+    sent = {name: ops.total(samples, "mayfly_canary_sent_total", ending=name) for name in NAMES}
+    assert sent == dict.fromkeys(NAMES, 1)
+    gauges = [each for each in samples if each.name == "mayfly_canary_residue_bytes"]
+    found = {(each.labels["service"], each.labels["where"]) for each in gauges if each.value}
+    assert found <= UNSOLVED, said
+    assert len(gauges) > len(PLACES), "each service and place is shown"
+    assert ops.total(samples, "mayfly_canary_runs_total", outcome="residue" if found else "clean") == 1, said
+    assert bool(ops.total(samples, "mayfly_canary_last_clean_timestamp_seconds")) is not bool(found)
     assert ops.total(samples, "mayfly_canary_searched_bytes", where="memory") > 1 << 20
-    assert ops.total(samples, "mayfly_canary_residue_bytes", service="ingest", where="redis") == 0
+    controls = {each.labels["control"]: each.value for each in samples if each.name == "mayfly_lockdown_control"}
+    assert controls == dict.fromkeys(("no_core_dumps", "not_dumpable", "no_new_privileges", "no_swap", "seccomp"), 1)
     assert ops.total(samples, "mayfly_reconciliation_differences") == 0
     assert key is not None
     assert load_public(key) == auditing.public_key(mesh.state.root)
-    events = [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()]
+    events = [json.loads(line)["event"] for line in said.splitlines()]
     assert events[0] == "serving"
     assert "audit_done" in events
-
-
-def _after_an_audit(ops_address: str) -> list[ops.Sample]:
-    samples = ops.metrics(ops_address)
-    return samples if ops.total(samples, "mayfly_canary_runs_total") else []
 
 
 @pytest.mark.timeout(180)
