@@ -28,7 +28,8 @@ _LEFT_OUT = "LEFT OUT"
 def main() -> None:
     target = Target(**json.load(sys.stdin))
     os.dup2(os.open("/dev/null", os.O_RDWR), 0)
-    print(json.dumps({name: said for name in attempts._ALL if (said := _tried(name, target)) != _LEFT_OUT}))
+    found = {name: said for name in attempts._ALL if (said := _tried(name, target)) != _LEFT_OUT}
+    sys.stdout.write(json.dumps(found))
 
 
 def _apart() -> bool:
@@ -68,7 +69,7 @@ def _tried(name: str, target: Target) -> str:
 def _clean(victim: Path) -> None:
     victim.with_name(victim.name + LEFT).unlink(missing_ok=True)
     victim.write_bytes(b"here before")
-    for folder in (".", "/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 - where the attempts write to
+    for folder in (".", "/tmp", "/var/tmp", "/dev/shm"):
         left = Path(folder, LEFT)
         with contextlib.suppress(FileNotFoundError):
             left.rmdir() if left.is_dir() and not left.is_symlink() else left.unlink()
