@@ -282,22 +282,21 @@ local function resign(keys, args)
   return 'OK'
 end
 
+-- Segments come as arguments and replies. Lua keeps what nobody refers to any more until it collects, and the server keeps
+-- the first 16 KiB of the last reply that a function got (PROTO_REPLY_CHUNK_BYTES): a longer one takes its place.
+local function rinse()
+  redis.call('PING', string.rep(' ', 24576))
+  collectgarbage()
+  return 'OK'
+end
+
 -- KEYS parked. ARGV which segment, bytes. Returns {segments, size of that one, its first bytes}: attestation looks at
--- no more of a picture than that, ciphertext though it is.
+-- no more of a picture than that, ciphertext though it is. To be followed by rinse.
 local function sample(keys, args)
   local number = redis.call('LLEN', keys[1])
   if number == 0 then return { 0, 0, '' } end
   local segment = redis.call('LINDEX', keys[1], tonumber(args[1]) % number)
-  local answer = { number, #segment, string.sub(segment, 1, tonumber(args[2])) }
-  segment = nil
-  collectgarbage()
-  return answer
-end
-
--- Segments come as arguments, and Lua keeps what nobody refers to any more until it collects.
-local function rinse()
-  collectgarbage()
-  return 'OK'
+  return { number, #segment, string.sub(segment, 1, tonumber(args[2])) }
 end
 
 local ENDING = { 'allow-oom' }

@@ -84,8 +84,11 @@ class Scan:
     async def _sample(self, ask: Ask, names: Sequence[bytes]) -> None:
         which = random.randrange(1 << 16)  # noqa: S311 - a sample, not a secret
         function = f"{functions.LIBRARY}_sample"
-        replies = await ask([pack("FCALL", function, 1, name, which, _HEAD) for name in names]) if names else []
         self.unseen.clear()
+        if not names:
+            return
+        samples = [pack("FCALL", function, 1, name, which, _HEAD) for name in names]
+        *replies, _ = await ask([*samples, pack("FCALL", f"{functions.LIBRARY}_rinse", 0)])
         for reply in replies:
             if isinstance(reply, Exception) and "WRONGTYPE" not in str(reply):
                 if not is_answer(reply):

@@ -29,10 +29,6 @@ SETTINGS = {
     "MAYFLY_AUDITOR_SHARED_ROOTS": "/var/tmp,/dev/shm",
 }
 
-# Not solved yet: after parked_expired up to 17 kB of ciphertext are found in Valkey's heap in most audits. Its key
-# is in no place that is searched. Nothing else may remain anywhere. Empty this set with the cause.
-UNSOLVED = {("valkey", "memory")}
-
 pytestmark = pytest.mark.skipif(not auditing.may_read_others(), reason="takes CAP_SYS_PTRACE")
 
 
@@ -58,7 +54,7 @@ def test_each_way_of_ending_is_audited_and_the_photo_that_ingest_keeps_is_found(
     # The first photo is the one that only a picture to compare with is made of; ingest keeps the second.
     assert max(each["bytes"] for each in report["found"] if each["what"] == "upload") > 20_000
     assert report["outcome"] == "residue"
-    assert {(each["service"], each["where"]) for each in report["residue"]} - UNSOLVED == {("ingest", "memory")}
+    assert {(each["service"], each["where"]) for each in report["residue"]} == {("ingest", "memory")}
 
     statements = [entry for entry in books.log_entries(leaky_mesh) if isinstance(entry, LoggedAudit)]
     key = auditing.public_key(leaky_mesh.state.root)
@@ -95,10 +91,10 @@ async def test_the_auditor_as_a_process_audits_counts_and_shows_it(mesh: LocalMe
     assert sent == dict.fromkeys(NAMES, 1)
     gauges = [each for each in samples if each.name == "mayfly_canary_residue_bytes"]
     found = {(each.labels["service"], each.labels["where"]) for each in gauges if each.value}
-    assert found <= UNSOLVED, said
+    assert found == set(), said
     assert len(gauges) > len(PLACES), "each service and place is shown"
-    assert ops.total(samples, "mayfly_canary_runs_total", outcome="residue" if found else "clean") == 1, said
-    assert bool(ops.total(samples, "mayfly_canary_last_clean_timestamp_seconds")) is not bool(found)
+    assert ops.total(samples, "mayfly_canary_runs_total", outcome="clean") == 1, said
+    assert ops.total(samples, "mayfly_canary_last_clean_timestamp_seconds")
     assert ops.total(samples, "mayfly_canary_searched_bytes", where="memory") > 1 << 20
     controls = {each.labels["control"]: each.value for each in samples if each.name == "mayfly_lockdown_control"}
     assert controls == dict.fromkeys(("no_core_dumps", "not_dumpable", "no_new_privileges", "no_swap", "seccomp"), 1)
