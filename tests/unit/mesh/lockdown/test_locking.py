@@ -118,7 +118,7 @@ def test_nothing_begins_to_listen_once_all_servers_do() -> None:
                     errors.append(0)
                 except OSError as error:
                     errors.append(error.errno)
-        thread = threading.Thread(target=listen)
+        thread = threading.Thread(target=listen, daemon=True)
         thread.start()
         with socket.socket() as unnamed:
             unnamed.listen()  # so far
