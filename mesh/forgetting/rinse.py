@@ -28,13 +28,17 @@ class Rinsing:
     """The caller's side: one channel."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
         self._rinse: Any = channel.unary_unary(METHOD)
 
     async def __call__(self) -> bool:
         """False if the peer didn't answer in time: what passed before is still in the buffers.
 
-        Where there is no connection there are no buffers; and a peer that refuses has read what it refused.
+        Where there is no connection there are no buffers, and none is made: it would fail while the peer is down, and
+        keep the first photo after its return waiting. A peer that refuses has read what it refused.
         """
+        if self._channel.get_state() is not grpc.ChannelConnectivity.READY:
+            return True
         try:
             await self._rinse(MESSAGE, timeout=_SECONDS)
         except grpc.RpcError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import grpc
 import pytest
 
 from mesh.errors import Invalid
@@ -25,7 +26,9 @@ async def test_a_peer_answers_with_as_much_as_it_was_sent() -> None:
         calling(address, "ingest") as channel,
     ):
         assert await rinse.Rinsing(channel)()
+        assert onward == [], "nothing has passed yet, and no connection is made for it"
         answer = await channel.unary_unary(rinse.METHOD)(rinse.MESSAGE)
+        assert await rinse.Rinsing(channel)()
     field, at = sole_field(answer)
     assert (field, len(answer) - at) == (1, 32 << 10)
     assert onward == ["rinsed"] * 2
@@ -36,9 +39,11 @@ async def test_where_there_is_no_connection_there_is_nothing_to_rinse() -> None:
         served(rinse.add_to, service="ingest", allowed=_ALLOWED) as address,
         calling(address, "ingest", caller="render") as channel,
     ):
+        assert (await error_of(channel.unary_unary(rinse.METHOD)(rinse.MESSAGE))).reason == "CALLER_NOT_ALLOWED"
         assert await rinse.Rinsing(channel)(), "refused, but it has read what it refused"
     async with calling(address, "ingest") as channel:
         assert await rinse.Rinsing(channel)()
+        assert channel.get_state() is grpc.ChannelConnectivity.IDLE
 
 
 async def test_a_peer_that_does_not_answer_is_told() -> None:
@@ -47,6 +52,7 @@ async def test_a_peer_that_does_not_answer_is_told() -> None:
         served(lambda server: rinse.add_to(server, hold.wait), service="ingest", allowed=_ALLOWED) as address,
         calling(address, "ingest") as channel,
     ):
+        await error_of(channel.unary_unary(rinse.METHOD)(b""))  # connects
         assert not await rinse.Rinsing(channel)()
         hold.set()
         assert await rinse.Rinsing(channel)()
