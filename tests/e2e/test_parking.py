@@ -13,6 +13,7 @@ from PIL import Image
 
 from mesh.errors import MeshError, NotFound, Unavailable
 from mesh.testing.wait import eventually
+from services.purge import keys
 from tests.e2e import books
 from tests.e2e.phone import Phone
 
@@ -46,8 +47,14 @@ async def parked_picture(mesh, phone, photo: bytes, ttl: float = 30.0):
     upload = await (await phone.render().start(SCENE, ttl=ttl)).upload(photo)
     await upload.until("seal")
     upload.hang_up()
-    await books.eventually(lambda: parked(mesh), 10, "nothing is parked")
+    await books.eventually(lambda: is_collectable(mesh, upload.accepted.photo_id), 10, "it is not parked")
     return upload
+
+
+def is_collectable(mesh, photo_id: str) -> bool:
+    """Whether all of this very picture is parked: its key is there from the first segment on."""
+    with redis.Redis.from_url(mesh.valkey_client_url) as client:
+        return client.hget(keys.of_photo(photo_id).lease, "state") == b"parked"
 
 
 def picture_of(messages) -> bytes:
