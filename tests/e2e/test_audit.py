@@ -34,12 +34,12 @@ pytestmark = pytest.mark.skipif(not auditing.may_read_others(), reason="takes CA
 
 @pytest.fixture
 def leaky_mesh(fresh_mesh) -> LocalMesh:
-    """Ingest's scrubber keeps the second photo that it is given in a list: a variant of the service, for tests only."""
+    """Ingest's scrubber keeps every photo but the first in a list: a variant of the service, for tests only."""
     return fresh_mesh({"ingest": {"PYTHONPATH": f"{LEAKS / 'keeping'}:{ROOT}"}})
 
 
 @pytest.mark.timeout(180)
-def test_each_way_of_ending_is_audited_and_the_photo_that_ingest_keeps_is_found(leaky_mesh: LocalMesh) -> None:
+def test_each_way_of_ending_is_audited_and_what_ingest_keeps_is_found(leaky_mesh: LocalMesh) -> None:
     steps: list[str] = []
     report = auditing.audit(
         leaky_mesh, canaries=len(ENDINGS), settings=SETTINGS, progress=lambda what, *_: steps.append(what)
@@ -51,7 +51,7 @@ def test_each_way_of_ending_is_audited_and_the_photo_that_ingest_keeps_is_found(
     for where in ("memory", "file", "redis", "log", "metrics"):
         assert report["searched"][where] > 0, where
 
-    # The first photo is the one that only a picture to compare with is made of; ingest keeps the second.
+    # The first photo is the one that only a picture to compare with is made of; ingest keeps the others.
     assert max(each["bytes"] for each in report["found"] if each["what"] == "upload") > 20_000
     assert report["outcome"] == "residue"
     assert {(each["service"], each["where"]) for each in report["residue"]} == {("ingest", "memory")}

