@@ -8,56 +8,19 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mesh.errors import ConfigError, Invalid
 from services.render import recipe as recipes
+from services.render.scene import COSTS, ENGINES, KINDS, LOCALES, Diffusion, Scene, Texts
+from services.render.steps import params
 from services.render.steps.params import ParamError
 
 BUILTIN = Path(__file__).parent / "scenes"
-KINDS = ("milestone", "portrait", "enhance")
-COSTS = ("light", "standard", "heavy")
-LOCALES = ("en", "fr", "es", "de")
+_FIELDS = {"kind", "cost", "min_side", "title", "captions", "recipe", "intent", "engines"}
 _ID = re.compile(r"[a-z][a-z0-9_]{1,39}")
-
-Texts = Mapping[str, str]
-"""Locale to text; all of LOCALES."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A curated recipe.
-
-    captions: id to texts, the first is the default; empty for kinds without words.
-    recipe:   complete, in order. min_side: px, the photo's shorter side. cost: how much work, in three classes.
-    """
-
-    id: str
-    kind: str
-    title: Texts
-    captions: Mapping[str, Texts]
-    recipe: recipes.Recipe
-    min_side: int
-    cost: str
-
-    def caption(self, caption_id: str, locale: str) -> str:
-        """The words, in ``locale`` or English. Raises Invalid("UNKNOWN_CAPTION")."""
-        if not self.captions and not caption_id:
-            return ""
-        texts = self.captions.get(caption_id or next(iter(self.captions), ""))
-        if texts is None:
-            raise Invalid(
-                "UNKNOWN_CAPTION", "The scene has no such caption; take one from its list.", field="caption_id"
-            )
-        return localized(texts, locale)
-
-
-def localized(texts: Texts, locale: str) -> str:
-    """BCP 47 "fr-CA" finds "fr"; what we have no words in finds English."""
-    return texts.get(locale.replace("_", "-").split("-")[0].lower(), texts["en"])
 
 
 class Catalogue:
@@ -73,6 +36,13 @@ class Catalogue:
             raise ConfigError(f"{directory}: no scenes here (<scene_id>/scene.toml)")
         scenes = [_Reader(file, captions).scene() for file in files]
         return cls(tuple(sorted(scenes, key=lambda scene: (KINDS.index(scene.kind), scene.id))))
+
+    def only(self, makes: Callable[[Scene], bool]) -> Catalogue:
+        """What of it can be made here. Raises ConfigError when that is nothing."""
+        kept = tuple(scene for scene in self.scenes() if makes(scene))
+        if not kept:
+            raise ConfigError("MAYFLY_RENDER_ENGINE: none of these engines makes any scene")
+        return Catalogue(kept)
 
     def get(self, scene_id: str) -> Scene:
         """Raises Invalid("UNKNOWN_SCENE")."""
@@ -100,7 +70,7 @@ class _Reader:
         name = self._file.parent.name
         if not _ID.fullmatch(name):
             raise self._wrong("id", "the folder's name must be lower_snake_case, 2 to 40 characters")
-        unknown = set(self._table) - {"kind", "cost", "min_side", "title", "captions", "recipe"}
+        unknown = set(self._table) - _FIELDS
         if unknown:
             raise self._wrong(min(unknown), "unknown")
         kind = self._choice("kind", KINDS)
@@ -112,7 +82,41 @@ class _Reader:
             recipes.complete(tuple(self._steps())),
             self._min_side(),
             self._choice("cost", COSTS),
+            self._intent(),
+            self._diffusion(),
+            self._equivalent(),
         )
+
+    def _intent(self) -> str:
+        value = self._table.get("intent")
+        if not isinstance(value, str) or not 20 <= len(value) <= 200 or not value.isprintable():
+            raise self._wrong("intent", "must be one line of 20 to 200 characters")
+        return value
+
+    def _engines(self) -> dict[str, Any]:
+        table = self._table.get("engines", {})
+        if not isinstance(table, dict):
+            raise self._wrong("engines", "must be a table")
+        for field in sorted(set(table) - {"equivalent", "diffusers"}):
+            raise self._wrong(f"engines.{field}", "unknown")
+        return table
+
+    def _equivalent(self) -> frozenset[str]:
+        names = self._engines().get("equivalent", [])
+        if not isinstance(names, list) or any(name not in ENGINES for name in names):
+            raise self._wrong("engines.equivalent", f"must be a list of {', '.join(sorted(ENGINES))}")
+        return frozenset(names)
+
+    def _diffusion(self) -> Diffusion | None:
+        table = self._engines().get("diffusers")
+        if table is None:
+            return None
+        if not isinstance(table, dict):
+            raise self._wrong("engines.diffusers", "must be a table")
+        try:
+            return params.bind(Diffusion, table)
+        except ParamError as error:
+            raise self._wrong(f"engines.diffusers.{error.where}", error.problem) from None
 
     def _choice(self, field: str, choices: tuple[str, ...]) -> str:
         value = self._table.get(field)

@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
 
 from mesh.config import Addresses, MeshSettings
 from mesh.lockdown.needs import Needs
 from services.render import models
 
 MIB = 1 << 20
+ENGINES = ("onnx", "null")
+
+
+def _engine_names(value: object) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+    if not isinstance(names, tuple) or not names or len(set(names)) != len(names) or not set(names) <= set(ENGINES):
+        raise ValueError(f"must be one or several of {', '.join(ENGINES)}, each once, comma-separated")
+    return names
+
+
+def _scene_engines(value: object) -> dict[str, str]:
+    if not isinstance(value, str):
+        return dict(value) if isinstance(value, dict) else {}
+    pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+    if any(not (scene and engine) for scene, _, engine in pairs) or len({scene for scene, _, _ in pairs}) < len(pairs):
+        raise ValueError("must be SCENE_ID=ENGINE, each scene once, comma-separated")
+    return {scene: engine for scene, _, engine in pairs}
+
+
+EngineNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_engine_names)]
+SceneEngines = Annotated[dict[str, str], NoDecode, BeforeValidator(_scene_engines)]
 
 
 class RenderSettings(MeshSettings):
@@ -20,8 +42,11 @@ class RenderSettings(MeshSettings):
 
     registry_target: Addresses
     """Purge's address; of each replica, comma-separated, where it has several."""
-    render_engine: Literal["onnx", "null"] = "onnx"
-    """``null`` makes no picture of the photo, only a colour for its size: for measuring and testing the mesh."""
+    render_engine: EngineNames = ("onnx",)
+    """``onnx``, ``null``; several, comma-separated, in order of preference. ``null`` makes no picture of the photo,
+    only a colour for its size: for measuring and testing the mesh."""
+    render_scene_engines: Annotated[SceneEngines, Field(default_factory=dict)]
+    """``SCENE_ID=ENGINE``, comma-separated: scenes that another engine than the first is to make."""
     render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]
     """Where `make setup` has put the models."""
     render_slots: Annotated[int, Field(ge=1, le=64)] = 2

@@ -17,9 +17,10 @@ from PIL import Image, ImageDraw
 
 from mesh.errors import ConfigError, MeshError
 from services.render import fonts, models
-from services.render.catalogue import Catalogue, Scene
+from services.render.catalogue import Catalogue
 from services.render.engines.onnx import OnnxEngine
 from services.render.picture import Job, Picture
+from services.render.scene import Scene
 
 CELL = (300, 375)  # px, a picture's place
 GAP, LINE = 14, 34

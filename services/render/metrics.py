@@ -21,3 +21,9 @@ class RenderMetrics:
             "mayfly_render_step_seconds", "One step of a recipe.", ("step",), buckets=SECONDS, registry=registry
         )
         self.failed = Counter("mayfly_render_failed_total", "Renders that failed.", ("reason",), registry=registry)
+        self.fallbacks = Counter(
+            "mayfly_render_fallbacks_total",
+            "Pictures that another engine took over, since the first choice was away.",
+            ("engine", "instead"),
+            registry=registry,
+        )

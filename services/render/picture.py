@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +23,7 @@ class Job:
     caption_id:   "" takes the scene's first caption.
     locale:       BCP 47; "" is "en".
     seed:         any int; the same (photo, scene, seed) gives the same picture.
+    deadline:     ``time.monotonic()``'s, s: the end of the photo's lease. A remote network is not waited for beyond it.
     """
 
     photo: Sequence[bytes]
@@ -33,6 +35,7 @@ class Job:
     caption_id: str = ""
     locale: str = ""
     seed: int = 0
+    deadline: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

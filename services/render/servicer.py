@@ -18,10 +18,11 @@ from mesh.custody.guard import in_custody
 from mesh.custody.metadata import HOLDER, from_metadata
 from mesh.errors import Aborted, Invalid
 from mesh.tasks import finish
-from services.render.catalogue import Catalogue, Scene
+from services.render.catalogue import Catalogue
 from services.render.intake import Intake
 from services.render.picture import Job, Picture
 from services.render.progress import Board
+from services.render.scene import Scene
 from services.render.slots import Slots
 
 SERVICE = "mayfly.render.v1.RenderService"
@@ -98,12 +99,12 @@ class RenderServicer:
                 custody.took(len(chunk))
                 intake.add(chunk)
             elif field == frames.SEAL:
-                return self._job(intake, _seal(raw), options)
+                return self._job(intake, _seal(raw), options, custody.ends)
             else:
                 raise Invalid("MALFORMED_FRAME", "A photo is a header, chunks and a seal.", field="message")
         raise Aborted("UPLOAD_UNSEALED", "The photo ended without its seal; send it again.")
 
-    def _job(self, intake: Intake, seal: photo.PhotoSeal, options: pb.RenderOptions) -> Job:
+    def _job(self, intake: Intake, seal: photo.PhotoSeal, options: pb.RenderOptions, ends: float) -> Job:
         attestation = seal.attestation
         intake.check(
             self._verifier,
@@ -123,6 +124,7 @@ class RenderServicer:
             caption_id=options.caption_id,
             locale=options.locale,
             seed=options.seed,
+            deadline=ends,
         )
 
     async def _make(self, job: Job, scene: Scene, context: ServerContext) -> Picture:

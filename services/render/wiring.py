@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.attestation import AttestationVerifier
 from mesh.forgetting import rinse
 from mesh.isolation.metrics import IsolationMetrics
-from mesh.isolation.workers import Workers
 from mesh.lockdown.locking import Lockdown
 from services.render import decoding
 from services.render.catalogue import Catalogue
 from services.render.config import RenderSettings
-from services.render.engines.base import Engine
+from services.render.decoding import Decode
+from services.render.engines.base import Make
+from services.render.engines.choice import Choice
 from services.render.engines.null import NullEngine
 from services.render.engines.onnx import OnnxEngine
 from services.render.metrics import RenderMetrics
@@ -34,15 +37,17 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
         nursery=lockdown.nursery,
     )
     parts.isolate()
-    engine = _engine(settings, catalogue, isolated)
-    book, stream, channel = parts.custody(settings.registry_target, processors=[f"{engine.name}-embedded"])
+    metrics = RenderMetrics(parts.metrics.registry)
+    engine = _engine(settings, catalogue, decoding.IsolatedDecode(isolated), metrics)
+    catalogue = catalogue.only(engine.can_make)
+    book, stream, channel = parts.custody(settings.registry_target, processors=engine.processors)
     slots = Slots(
         engine,
         slots=settings.render_slots,
         queue=settings.render_queue,
-        metrics=RenderMetrics(parts.metrics.registry),
+        metrics=metrics,
     )
-    parts.health.checks["engine"] = lambda: slots.ready
+    parts.health.checks["engine"] = lambda: slots.ready and engine.ready()
     parts.health.checks["decoders"] = lambda: isolated.ready
     server = parts.inside_server(ALLOWED)
     RenderServicer(
@@ -59,12 +64,19 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     return parts.app(channel, stream, isolated, slots, parts.sweep(book), server=server)
 
 
-def _engine(settings: RenderSettings, catalogue: Catalogue, isolated: Workers) -> Engine:
-    if settings.render_engine == "null":
-        return NullEngine()
-    return OnnxEngine(
-        model_dir=settings.render_model_dir,
+def _engine(settings: RenderSettings, catalogue: Catalogue, decode: Decode, metrics: RenderMetrics) -> Choice:
+    makers: Mapping[str, Make] = {
+        "null": NullEngine,
+        "onnx": lambda: OnnxEngine(
+            model_dir=settings.render_model_dir,
+            catalogue=catalogue,
+            intra_op_threads=settings.render_threads,
+            decode=decode,
+        ),
+    }
+    return Choice(
+        [makers[name]() for name in settings.render_engine],
         catalogue=catalogue,
-        intra_op_threads=settings.render_threads,
-        decode=decoding.IsolatedDecode(isolated),
+        preferred=settings.render_scene_engines,
+        fell_back=lambda failed, instead: metrics.fallbacks.labels(failed, instead).inc(),
     )

@@ -17,9 +17,13 @@ class NullEngine:
     whoever has asked for many can tell whether it got its own."""
 
     name = "null"
+    processors: tuple[str, ...] = ("null-embedded",)
 
     def start(self) -> None:
         """Nothing to load."""
+
+    def ready(self) -> bool:
+        return True
 
     def render(self, job: Job, progress: Progress, cancelled: Cancelled) -> Picture:
         progress("encode", 0.0)

@@ -7,26 +7,23 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from PIL import Image
 
 from mesh.errors import ConfigError
-from services.render import fonts, models, recipe
+from services.render import models
 from services.render.catalogue import Catalogue
 from services.render.decoding import Decode, decode_here
-from services.render.engines.painted import PaintedStore
-from services.render.picture import Cancelled, Job, Picture, Progress
+from services.render.engines.recipes import SIDE_PX, RecipeEngine
 from services.render.steps.cut_out import SIDE
 from services.render.steps.pixels import Array
-from services.render.steps.workspace import Tools, Workspace
 
-SIDE_PX = 1280
 WARM_SIDE = 64  # px; enough to make the style network allocate and compile what it will
 
 
-class OnnxEngine:
+class OnnxEngine(RecipeEngine):
     """Sessions are loaded once and shared: onnxruntime's ``run`` is safe from several threads."""
 
     name = "onnx"
+    processors: tuple[str, ...] = ("onnx-embedded",)
 
     def __init__(
         self,
@@ -37,32 +34,16 @@ class OnnxEngine:
         side: int = SIDE_PX,
         decode: Decode = decode_here,
     ) -> None:
-        """side: px, longer side of the pictures; smaller ones serve as previews. decode: a service's is isolated."""
+        """See ``RecipeEngine``. model_dir: where `make setup` put the networks."""
+        super().__init__(catalogue=catalogue, side=side, decode=decode)
         self._model_dir = model_dir
-        self._catalogue = catalogue
         self._threads = intra_op_threads
-        self._side = side
-        self._decode = decode
-        self._tools: Tools | None = None
 
-    def start(self) -> None:
-        """Raises ConfigError when a model file is missing or altered, or a font package is."""
-        fonts.load()
-        Image.init()  # Pillow imports its encoders on first use; a process under lockdown should not have to
+    def networks(self) -> OnnxNetworks:
         networks = OnnxNetworks(models.verify(self._model_dir), models.style_network(), self._threads)
         networks.cut_out(np.zeros((SIDE, SIDE, 3), np.float32))
         networks.stylize(np.zeros((WARM_SIDE, WARM_SIDE, 3), np.float32), (1.0, *([0.0] * 25)))
-        self._tools = Tools(networks, PaintedStore(), self._decode)
-
-    def render(self, job: Job, progress: Progress, cancelled: Cancelled) -> Picture:
-        if self._tools is None:
-            raise RuntimeError("the engine was not started")
-        scene = self._catalogue.get(job.scene_id)
-        ws = Workspace(job, scene.id, scene.kind, scene.min_side, scene.caption(job.caption_id, job.locale), self._side)
-        return recipe.run(scene.recipe, ws, self._tools, progress, cancelled)
-
-    def close(self) -> None:
-        self._tools = None
+        return networks
 
 
 class OnnxNetworks:

@@ -70,6 +70,18 @@ def word(default: str, *choices: str) -> str:
     return _field(default, parse)
 
 
+def text(low: int, high: int) -> str:
+    """One line of ``low`` to ``high`` characters; must be there."""
+
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or not low <= len(value) <= high or not value.isprintable():
+            raise ValueError(f"must be one line of {low} to {high} characters")
+        return value
+
+    made: Any = field(metadata={"parse": parse})
+    return made  # type: ignore[no-any-return]
+
+
 def color(default: str) -> Color:
     return _field(parse_color(default), parse_color)
 

@@ -10,7 +10,8 @@ import pytest
 
 from mesh.errors import ConfigError, Invalid
 from services.render import fonts, recipe
-from services.render.catalogue import BUILTIN, LOCALES, Catalogue
+from services.render.catalogue import BUILTIN, Catalogue
+from services.render.scene import LOCALES
 
 BUILT = Catalogue.load()
 
@@ -75,6 +76,7 @@ GOOD = """
 kind = "enhance"
 cost = "light"
 min_side = 64
+intent = "The photo as it is, with friendlier light."
 [title]
 en = "A"
 fr = "B"
@@ -83,6 +85,9 @@ de = "D"
 [[recipe]]
 step = "tone"
 """
+
+
+WORDS = 'prompt = "a quiet painted meadow"\nnegative = "letters"\n'
 
 
 def _with(folder: Path, text: str) -> Path:
@@ -94,6 +99,15 @@ def _with(folder: Path, text: str) -> Path:
 
 def test_a_dropped_in_folder_is_a_scene(tmp_path: Path) -> None:
     assert Catalogue.load(_with(tmp_path, GOOD)).get("odd").title["de"] == "D"
+
+
+def test_a_scene_says_what_each_engine_needs_to_know(tmp_path: Path) -> None:
+    table = f'[engines]\nequivalent = ["onnx", "triton"]\n[engines.diffusers]\n{WORDS}steps = 12\n[[recipe]]'
+    odd = Catalogue.load(_with(tmp_path, GOOD.replace("[[recipe]]", table))).get("odd")
+    assert odd.equivalent == {"onnx", "triton"}
+    assert odd.made_by("diffusers")
+    assert odd.diffusion is not None
+    assert (odd.diffusion.prompt, odd.diffusion.steps, odd.diffusion.mode) == ("a quiet painted meadow", 12, "around")
 
 
 @pytest.mark.parametrize(
@@ -129,6 +143,15 @@ def test_a_dropped_in_folder_is_a_scene(tmp_path: Path) -> None:
             "recipe[0].front[0].places[0]",
         ),
         ('[[recipe]]\nstep = "tone"', "", "recipe"),
+        ('intent = "The photo as it is, with friendlier light."', "", "intent"),
+        ('intent = "The photo as it is, with friendlier light."', 'intent = "short"', "intent"),
+        ("[[recipe]]", "[engines.mystery]\n[[recipe]]", "engines.mystery"),
+        ("[[recipe]]", '[engines]\nequivalent = ["onnx", "null"]\n[[recipe]]', "engines.equivalent"),
+        ("[[recipe]]", "[engines]\ndiffusers = 1\n[[recipe]]", "engines.diffusers"),
+        ("[[recipe]]", "[engines.diffusers]\n[[recipe]]", "engines.diffusers.prompt"),
+        ("[[recipe]]", f"[engines.diffusers]\n{WORDS}strength = 2\n[[recipe]]", "engines.diffusers.strength"),
+        ("[[recipe]]", f"[engines.diffusers]\n{WORDS}seed = 2\n[[recipe]]", "engines.diffusers.seed"),
+        ("[[recipe]]", f'[engines.diffusers]\n{WORDS}mode = "upside"\n[[recipe]]', "engines.diffusers.mode"),
     ],
 )
 def test_a_broken_scene_names_file_and_field(tmp_path: Path, old: str, new: str, field: str) -> None:

@@ -54,6 +54,7 @@ class SteppedEngine:
     """Two steps; in the second a thread stays until the test lets it go on."""
 
     name = "stepped"
+    processors = ("stepped-embedded",)
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
@@ -66,6 +67,9 @@ class SteppedEngine:
 
     def start(self) -> None:
         """Nothing to load."""
+
+    def ready(self) -> bool:
+        return True
 
     def render(self, job: Job, progress: Tell, cancelled: Callable[[], bool]) -> Picture:
         self.jobs.append(job)
