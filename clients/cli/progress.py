@@ -82,7 +82,7 @@ class Bars:
             self._finish_others()
             title = _TITLES.get(event.stage, event.stage)
             self._tasks[event.stage] = self._bars.add_task(title, total=None, step="")
-        step = event.step.replace("_", " ")
+        step = beside(event)
         if event.fraction is None:
             self._bars.update(self._tasks[event.stage], step=step)
         else:
@@ -92,3 +92,13 @@ class Bars:
         """A stage that begins says that those before it are over."""
         for task in self._tasks.values():
             self._bars.update(task, total=1.0, completed=1.0, step="")
+
+
+def beside(event: Progress) -> str:
+    """What stands beside a bar: the step, or the place in the queue, and how long it may still take."""
+    words = [event.step.replace("_", " ")] if event.step else []
+    if event.queue_position:
+        words.append("next" if event.queue_position == 1 else f"number {event.queue_position} in the queue")
+    if event.remaining is not None and event.remaining >= 1:
+        words.append(f"about {event.remaining:.0f} s")
+    return ", ".join(words)

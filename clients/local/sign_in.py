@@ -38,8 +38,11 @@ class SignIn:
         write_private(self._key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         write_private(self.public_key, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
-    def token(self, subject: str = DEFAULT_SUBJECT, seconds: int = MAX_SECONDS) -> str:
-        """A token for ``subject``, good for at most an hour. ConfigError when there is no key, or it asks for more."""
+    def token(self, subject: str = DEFAULT_SUBJECT, seconds: int = MAX_SECONDS, service_class: str = "standard") -> str:
+        """A token for ``subject``, good for at most an hour. ConfigError when there is no key, or it asks for more.
+
+        service_class: "standard" or "priority", the share of busy engines.
+        """
         if not 0 < seconds <= MAX_SECONDS:
             raise ConfigError(f"A token lasts 1 to {MAX_SECONDS} seconds.")
         try:
@@ -47,5 +50,12 @@ class SignIn:
         except OSError:
             raise ConfigError(f"There is no sign-in key at {self._key}; run `mayfly up` first.") from None
         now = int(time.time())
-        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + seconds}
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": subject,
+            "iat": now,
+            "exp": now + seconds,
+            "mayfly_class": service_class,
+        }
         return jwt.encode(claims, key, algorithm="EdDSA")

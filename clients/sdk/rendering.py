@@ -85,8 +85,7 @@ class Rendering:
             case "scrubbed":
                 self.scrubbed = Scrubbed.parse(response.scrubbed)
             case "progress":
-                progress = response.progress
-                self._on_progress(Progress(_STAGES.get(progress.stage, "queued"), progress.step, progress.fraction))
+                self._on_progress(_progress(response.progress))
             case "header":
                 self._arrival.header(response.header)
             case "chunk":
@@ -115,6 +114,11 @@ class Rendering:
             self._on_progress(Progress("uploading", "", min(1.0, sent / total) if total else None))
         seal = photo_pb2.PhotoSeal(byte_count=sent)
         self.sealed = await _write(call, gateway_pb2.RenderRequest(seal=seal))
+
+
+def _progress(told: photo_pb2.Progress) -> Progress:
+    remaining = told.remaining.ToMilliseconds() / 1000 if told.HasField("remaining") else None
+    return Progress(_STAGES.get(told.stage, "queued"), told.step, told.fraction, told.queue_position, remaining)
 
 
 async def _write(call: RenderCall, message: gateway_pb2.RenderRequest) -> bool:

@@ -14,11 +14,14 @@ class Progress:
     """stage: "uploading", "queued", "rendering" or "downloading". step: the recipe's, while rendering, or "".
 
     fraction: 0.0 to 1.0 of the stage; None when the total is not known.
+    queue_position: while queued, 1 is next. remaining: seconds until the picture can be expected; None: not known.
     """
 
     stage: str
     step: str
     fraction: float | None
+    queue_position: int = 0
+    remaining: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

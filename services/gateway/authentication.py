@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import jwt
@@ -15,6 +16,16 @@ from mesh.errors import ConfigError, Unauthenticated
 _HEADER = "authorization"
 _SCHEME = "bearer "
 _LEEWAY_SECONDS = 30
+_CLASS = "mayfly_class"
+CLASSES = ("standard", "priority")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """owner: SHA-256 of issuer and subject, 32 bytes. service_class: of CLASSES, the share of busy engines."""
+
+    owner: bytes
+    service_class: str = CLASSES[0]
 
 
 class Authenticator:
@@ -32,7 +43,11 @@ class Authenticator:
         self._audience = audience
 
     def owner(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> bytes:
-        """SHA-256 of issuer and subject, 32 bytes. Unauthenticated if the call carries no valid token."""
+        """Of ``caller``."""
+        return self.caller(metadata).owner
+
+    def caller(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
+        """Unauthenticated if the call carries no valid token."""
         token = next((value for key, value in metadata or () if key == _HEADER), None)
         if not isinstance(token, str) or not token.lower().startswith(_SCHEME):
             raise Unauthenticated("TOKEN_MISSING", "Sign in, and send `authorization: Bearer <token>`.")
@@ -52,4 +67,7 @@ class Authenticator:
             raise Unauthenticated("TOKEN_INVALID", "The token is not valid here; sign in again.") from None
         if not claims["sub"]:
             raise Unauthenticated("TOKEN_INVALID", "The token names nobody; sign in again.")
-        return hashlib.sha256(f"{self._issuer}\0{claims['sub']}".encode()).digest()
+        service_class = claims.get(_CLASS, CLASSES[0])
+        if not isinstance(service_class, str) or service_class not in CLASSES:
+            raise Unauthenticated("TOKEN_INVALID", f"The token's {_CLASS} is none of {', '.join(CLASSES)}.")
+        return Caller(hashlib.sha256(f"{self._issuer}\0{claims['sub']}".encode()).digest(), service_class)

@@ -16,6 +16,7 @@ from mesh.errors import Aborted, MeshError, Unavailable
 from mesh.log import get_logger
 from mesh.tasks import Tasks
 from services.gateway import messages
+from services.gateway.authentication import Caller
 from services.gateway.client import Client
 from services.gateway.delivery import Delivery, Outcome
 from services.gateway.metrics import GatewayMetrics
@@ -49,10 +50,10 @@ class Route:
 class Journey:
     """One photo. ``run`` is called once, in a task of its own."""
 
-    def __init__(self, route: Route, client: Client, owner: bytes, start: Start) -> None:
+    def __init__(self, route: Route, client: Client, caller: Caller, start: Start) -> None:
         self._route = route
         self._client = client
-        self._owner = owner
+        self._caller = caller
         self._start = start
         self._token = ResumeToken.new()
         self._photo_id = ""
@@ -82,7 +83,7 @@ class Journey:
         if not self._route.book.is_attended():
             raise Unavailable("REGISTRY_UNAVAILABLE", "The registry is away; try again shortly.", retry_after=1.0)
         lease = await self._route.registry.grant(
-            owner=self._owner,
+            owner=self._caller.owner,
             ttl=self._start.ttl if self._start.HasField("ttl") else None,
             nonce_commitment=self._start.nonce_commitment,
             claim_verifier=claim_verifier(self._token.claim_secret()),
@@ -139,7 +140,7 @@ class Journey:
     async def _carry(self, custody: Custody) -> Outcome:
         route = self._route
         scrub = route.photos.scrub(custody.lease)
-        render = route.photos.render(custody.lease, self._start)
+        render = route.photos.render(custody.lease, self._start, self._caller)
         try:
             picture = Picture(render, await Relay(self._client, custody, scrub, render).run())
             self._holders += [await scrub.holder(), await render.holder()]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -22,12 +24,15 @@ from mesh.custody.metadata import to_metadata
 from mesh.errors import NotFound, Overdue, no_such_photo
 from mesh.forgetting.rinse import Rinsing
 from services.gateway.asking import Asking, Attempt, Unanswered
+from services.gateway.authentication import Caller
 from services.gateway.hop import Hop
 from services.gateway.replicas import Replicas
 
 _SCRUB = "/mayfly.ingest.v1.IngestService/Scrub"
 _RENDER = "/mayfly.render.v1.RenderService/Render"
 _OPTIONS = "mayfly-render-options-bin"
+_TAG_BYTES = 8
+_CLASSES = {"standard": render_pb2.SERVICE_CLASS_STANDARD, "priority": render_pb2.SERVICE_CLASS_PRIORITY}
 _QUICK_SECONDS = 5.0
 _OWNER_SECONDS = 7.0
 
@@ -44,16 +49,26 @@ class Photos:
         self._scrub: Any = ingest.stream_stream(_SCRUB)
         self._render: Any = render.stream_stream(_RENDER)
         self._clock = clock
+        self._tag_key = secrets.token_bytes(32)
 
     def scrub(self, lease: LeaseRef) -> Hop:
         return Hop(self._scrub(metadata=to_metadata(lease), timeout=self._remaining(lease)))
 
-    def render(self, lease: LeaseRef, start: gateway_pb2.RenderStart) -> Hop:
+    def render(self, lease: LeaseRef, start: gateway_pb2.RenderStart, caller: Caller) -> Hop:
         options = render_pb2.RenderOptions(
-            scene_id=start.scene_id, caption_id=start.caption_id, locale=start.locale, seed=start.seed
+            scene_id=start.scene_id,
+            caption_id=start.caption_id,
+            locale=start.locale,
+            seed=start.seed,
+            owner_tag=self._tag(caller.owner),
+            service_class=_CLASSES[caller.service_class],
         )
         metadata: list[tuple[str, str | bytes]] = [*to_metadata(lease), (_OPTIONS, options.SerializeToString())]
         return Hop(self._render(metadata=metadata, timeout=self._remaining(lease)))
+
+    def _tag(self, owner: bytes) -> bytes:
+        """Lets render be fair to owners: whose it is can't be told from it, and no two gateways make the same one."""
+        return hmac.digest(self._tag_key, owner, "sha256")[:_TAG_BYTES]
 
     def _remaining(self, lease: LeaseRef) -> float:
         return max(0.001, lease.expire_time - self._clock.wall())

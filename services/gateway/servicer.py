@@ -64,15 +64,15 @@ class PhotoServicer:
 
     async def render(self, _messages: object, context: ServerContext) -> None:
         """PhotoService.Render."""
-        owner = self._authenticator.owner(context.invocation_metadata())
+        caller = self._authenticator.caller(context.invocation_metadata())
         client = Client(context)
         start = await self._start(client)
         await self._scenes.check(start.scene_id, start.caption_id)
-        ticket = self._admission.admit(owner, start.byte_count)
+        ticket = self._admission.admit(caller.owner, start.byte_count)
 
         async def run() -> None:
             with ticket:
-                await Journey(self._route, client, owner, start).run()
+                await Journey(self._route, client, caller, start).run()
 
         journey = self._route.tasks.spawn(run())
         try:

@@ -12,6 +12,7 @@ from pydantic_settings import NoDecode
 from mesh.config import Addresses, MeshSettings
 from mesh.lockdown.needs import Needs
 from services.render import models
+from services.render.fair_queue import CLASSES
 
 MIB = 1 << 20
 ENGINES = ("onnx", "null")
@@ -33,7 +34,23 @@ def _scene_engines(value: object) -> dict[str, str]:
     return {scene: engine for scene, _, engine in pairs}
 
 
+def _class_weights(value: object) -> dict[str, float]:
+    if not isinstance(value, str):
+        return dict(value) if isinstance(value, dict) else {}
+    pairs = dict(part.strip().split("=", 1) for part in value.split(",") if "=" in part)
+    if set(pairs) != set(CLASSES) or value.count("=") != len(pairs):
+        raise ValueError(f"must be CLASS=WEIGHT, comma-separated, for each of {', '.join(CLASSES)}")
+    try:
+        weights = {name: float(weight) for name, weight in pairs.items()}
+    except ValueError:
+        weights = {}
+    if not weights or not all(0.01 <= weight <= 100 for weight in weights.values()):
+        raise ValueError("weights must be numbers, 0.01 to 100")
+    return weights
+
+
 EngineNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_engine_names)]
+ClassWeights = Annotated[dict[str, float], NoDecode, BeforeValidator(_class_weights)]
 SceneEngines = Annotated[dict[str, str], NoDecode, BeforeValidator(_scene_engines)]
 
 
@@ -54,7 +71,9 @@ class RenderSettings(MeshSettings):
     render_threads: Annotated[int, Field(ge=1, le=64)] = 1
     """Threads of one network's run."""
     render_queue: Annotated[int, Field(ge=0, le=10_000)] = 32
-    """Photos that may wait for a slot; their bytes are held meanwhile."""
+    """Photos that may be here beside those in slots, arriving or waiting; their bytes are held meanwhile."""
+    render_class_weights: Annotated[ClassWeights, Field(default_factory=lambda: dict(CLASSES))]
+    """A user's share of the slots by service class, while there are more photos than slots."""
     render_max_bytes: Annotated[int, Field(ge=1, le=512 * MIB)] = 33 * MIB
     """The largest scrubbed photo, bytes."""
 

@@ -8,10 +8,28 @@ from mesh.metrics import SECONDS
 
 
 class RenderMetrics:
-    """Labels come from the catalogue's kinds and the recipes' steps."""
+    """Labels come from the catalogue's kinds, the recipes' steps, the engines' names and the service classes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.queued = Gauge("mayfly_render_queue_photos", "Photos that wait for an engine slot.", registry=registry)
+        self.queued = Gauge(
+            "mayfly_render_queue_photos", "Photos that wait for an engine slot.", ("service_class",), registry=registry
+        )
+        self.waited = Histogram(
+            "mayfly_render_queue_wait_seconds",
+            "From a photo's last byte to its engine slot.",
+            ("service_class",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.refused = Counter(
+            "mayfly_render_refused_total",
+            "Photos that were refused for want of a place or of time.",
+            ("reason",),
+            registry=registry,
+        )
+        self.cold_start = Gauge(
+            "mayfly_render_cold_start_seconds", "Loading and warming the engines, at the start.", registry=registry
+        )
         self.slots = Gauge("mayfly_render_slots", "Engine slots there are.", registry=registry)
         self.used = Gauge("mayfly_render_slots_used", "Engine slots in use.", registry=registry)
         self.seconds = Histogram(

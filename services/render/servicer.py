@@ -13,7 +13,7 @@ from mayfly.render.v1 import render_pb2 as pb
 from mesh import frames, streams
 from mesh.attestation import AttestationVerifier
 from mesh.context import ServerContext
-from mesh.custody.book import Custody, CustodyBook
+from mesh.custody.book import Custody, CustodyBook, LeaseRef
 from mesh.custody.guard import in_custody
 from mesh.custody.metadata import HOLDER, from_metadata
 from mesh.errors import Aborted, Invalid
@@ -23,17 +23,20 @@ from services.render.intake import Intake
 from services.render.picture import Job, Picture
 from services.render.progress import Board
 from services.render.scene import Scene
-from services.render.slots import Slots
+from services.render.slots import Order, Slots, Ticket
 
 SERVICE = "mayfly.render.v1.RenderService"
 OPTIONS = "mayfly-render-options-bin"
 _HEADER, _REPLAY = 1, 5  # PhotoFrame's
+_MAX_TAG = 16  # bytes
 _FORMATS = {
     photo.PHOTO_FORMAT_JPEG: "jpeg",
     photo.PHOTO_FORMAT_PNG: "png",
     photo.PHOTO_FORMAT_WEBP: "webp",
     photo.PHOTO_FORMAT_GIF: "gif",
 }
+
+_CLASSES = {pb.SERVICE_CLASS_STANDARD: "standard", pb.SERVICE_CLASS_PRIORITY: "priority"}
 
 
 class RenderServicer:
@@ -75,12 +78,21 @@ class RenderServicer:
         lease, options = from_metadata(metadata), _options(metadata)
         scene = self._catalogue.get(options.scene_id)
         scene.caption(options.caption_id, options.locale)
-        await context.send_initial_metadata(((HOLDER, self._holder),))
-        async with in_custody(self._book, lease) as custody:
-            await self._trip(custody, scene, options, context)
+        with self._slots.admit(self._order(lease, scene, options)) as place:
+            await context.send_initial_metadata(((HOLDER, self._holder),))
+            async with in_custody(self._book, lease) as custody:
+                await self._trip(custody, place, options, context)
 
-    async def _trip(self, custody: Custody, scene: Scene, options: pb.RenderOptions, context: ServerContext) -> None:
-        picture = await self._make(await self._receive(custody, options, context), scene, context)
+    def _order(self, lease: LeaseRef, scene: Scene, options: pb.RenderOptions) -> Order:
+        clock = self._book.clock
+        deadline = clock.monotonic() + lease.expire_time - clock.wall()
+        # A caller that says nothing of its users: each photo counts as one user's.
+        owner = options.owner_tag or lease.photo_id.encode()
+        return Order(scene, owner, _CLASSES.get(options.service_class, "standard"), deadline)
+
+    async def _trip(self, custody: Custody, place: Ticket, options: pb.RenderOptions, context: ServerContext) -> None:
+        with place:
+            picture = await self._make(await self._receive(custody, options, context), place, context)
         custody.took(len(picture.data))
         await _send(picture, context)
         while isinstance(raw := await streams.read(context.read()), bytes):
@@ -127,9 +139,9 @@ class RenderServicer:
             deadline=ends,
         )
 
-    async def _make(self, job: Job, scene: Scene, context: ServerContext) -> Picture:
+    async def _make(self, job: Job, place: Ticket, context: ServerContext) -> Picture:
         board = Board()
-        work = asyncio.ensure_future(self._slots.render(job, scene.kind, board.tell))
+        work = asyncio.ensure_future(place.render(job, board.tell))
         telling = asyncio.ensure_future(_tell(board, context))
         try:
             await asyncio.wait({work, telling}, return_when=asyncio.FIRST_COMPLETED)
@@ -145,9 +157,14 @@ class RenderServicer:
 
 async def _tell(board: Board, context: ServerContext) -> None:
     while (state := await board.next()) is not None:
-        step, fraction = state
-        stage = photo.STAGE_RENDERING if step else photo.STAGE_QUEUED
-        progress = photo.Progress(stage=stage, step=step, fraction=fraction)
+        progress = photo.Progress(
+            stage=photo.STAGE_RENDERING if state.step else photo.STAGE_QUEUED,
+            step=state.step,
+            fraction=state.fraction,
+            queue_position=state.position,
+        )
+        if state.seconds is not None:
+            progress.remaining.FromMilliseconds(round(1000 * state.seconds))
         await context.write(photo.PhotoFrame(progress=progress).SerializeToString())
 
 
@@ -174,9 +191,12 @@ def _options(metadata: Any) -> pb.RenderOptions:
     for key, value in metadata or ():
         if key == OPTIONS:
             try:
-                return pb.RenderOptions.FromString(value)
+                options = pb.RenderOptions.FromString(value)
             except DecodeError:
                 break
+            if len(options.owner_tag) > _MAX_TAG:
+                raise Invalid("OWNER_TAG_SIZE", "An owner's tag is at most 16 bytes.", field=OPTIONS, limit=_MAX_TAG)
+            return options
     raise Invalid("OPTIONS_MISSING", "The call must carry its render options in its metadata.", field=OPTIONS)
 
 

@@ -46,6 +46,8 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
         slots=settings.render_slots,
         queue=settings.render_queue,
         metrics=metrics,
+        clock=parts.clock,
+        weights=settings.render_class_weights,
     )
     parts.health.checks["engine"] = lambda: slots.ready and engine.ready()
     parts.health.checks["decoders"] = lambda: isolated.ready

@@ -22,37 +22,38 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmayfly/photo/v1/photo.proto\x12\x0fmayfly.photo.v1\"\xdc\x01\n\nPhotoFrame\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.mayfly.photo.v1.PhotoHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12*\n\x04seal\x18\x03 \x01(\x0b\x32\x1a.mayfly.photo.v1.PhotoSealH\x00\x12-\n\x08progress\x18\x04 \x01(\x0b\x32\x19.mayfly.photo.v1.ProgressH\x00\x12)\n\x06replay\x18\x05 \x01(\x0b\x32\x17.mayfly.photo.v1.ReplayH\x00\x42\x07\n\x05\x66rame\"}\n\x0bPhotoHeader\x12\x33\n\x08scrubbed\x18\x01 \x01(\x0b\x32\x1f.mayfly.photo.v1.ScrubbedHeaderH\x00\x12\x31\n\x07picture\x18\x02 \x01(\x0b\x32\x1e.mayfly.photo.v1.PictureHeaderH\x00\x42\x06\n\x04kind\"\x98\x02\n\x0eScrubbedHeader\x12,\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x1c.mayfly.photo.v1.PhotoFormat\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06height\x18\x03 \x01(\r\x12\x13\n\x0borientation\x18\x04 \x01(\r\x12\x11\n\thas_alpha\x18\x05 \x01(\x08\x12\x30\n\x0b\x63olor_space\x18\x06 \x01(\x0e\x32\x1b.mayfly.photo.v1.ColorSpace\x12\x14\n\x0c\x61i_generated\x18\x07 \x01(\x08\x12\x31\n\x07removed\x18\x08 \x03(\x0b\x32 .mayfly.photo.v1.RemovedMetadata\x12\x16\n\x0e\x63onverted_from\x18\t \x01(\t\"3\n\x0fRemovedMetadata\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x12\n\nbyte_count\x18\x02 \x01(\x04\"R\n\tPhotoSeal\x12\x12\n\nbyte_count\x18\x01 \x01(\x04\x12\x31\n\x0b\x61ttestation\x18\x02 \x01(\x0b\x32\x1c.mayfly.photo.v1.Attestation\"N\n\x0b\x41ttestation\x12\x17\n\x0fscrubbed_header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x03 \x01(\x0c\"V\n\rPictureHeader\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06height\x18\x03 \x01(\r\x12\x12\n\nbyte_count\x18\x04 \x01(\x04\"Q\n\x08Progress\x12%\n\x05stage\x18\x01 \x01(\x0e\x32\x16.mayfly.photo.v1.Stage\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x10\n\x08\x66raction\x18\x03 \x01(\x02\"\x08\n\x06Replay*\x85\x01\n\x0bPhotoFormat\x12\x1c\n\x18PHOTO_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11PHOTO_FORMAT_JPEG\x10\x01\x12\x14\n\x10PHOTO_FORMAT_PNG\x10\x02\x12\x15\n\x11PHOTO_FORMAT_WEBP\x10\x03\x12\x14\n\x10PHOTO_FORMAT_GIF\x10\x04*\x94\x01\n\nColorSpace\x12\x1b\n\x17\x43OLOR_SPACE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OLOR_SPACE_SRGB\x10\x01\x12\x1a\n\x16\x43OLOR_SPACE_DISPLAY_P3\x10\x02\x12\x19\n\x15\x43OLOR_SPACE_ADOBE_RGB\x10\x03\x12\x1c\n\x18\x43OLOR_SPACE_ASSUMED_SRGB\x10\x04*E\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTAGE_QUEUED\x10\x01\x12\x13\n\x0fSTAGE_RENDERING\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmayfly/photo/v1/photo.proto\x12\x0fmayfly.photo.v1\x1a\x1egoogle/protobuf/duration.proto\"\xdc\x01\n\nPhotoFrame\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.mayfly.photo.v1.PhotoHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12*\n\x04seal\x18\x03 \x01(\x0b\x32\x1a.mayfly.photo.v1.PhotoSealH\x00\x12-\n\x08progress\x18\x04 \x01(\x0b\x32\x19.mayfly.photo.v1.ProgressH\x00\x12)\n\x06replay\x18\x05 \x01(\x0b\x32\x17.mayfly.photo.v1.ReplayH\x00\x42\x07\n\x05\x66rame\"}\n\x0bPhotoHeader\x12\x33\n\x08scrubbed\x18\x01 \x01(\x0b\x32\x1f.mayfly.photo.v1.ScrubbedHeaderH\x00\x12\x31\n\x07picture\x18\x02 \x01(\x0b\x32\x1e.mayfly.photo.v1.PictureHeaderH\x00\x42\x06\n\x04kind\"\x98\x02\n\x0eScrubbedHeader\x12,\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x1c.mayfly.photo.v1.PhotoFormat\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06height\x18\x03 \x01(\r\x12\x13\n\x0borientation\x18\x04 \x01(\r\x12\x11\n\thas_alpha\x18\x05 \x01(\x08\x12\x30\n\x0b\x63olor_space\x18\x06 \x01(\x0e\x32\x1b.mayfly.photo.v1.ColorSpace\x12\x14\n\x0c\x61i_generated\x18\x07 \x01(\x08\x12\x31\n\x07removed\x18\x08 \x03(\x0b\x32 .mayfly.photo.v1.RemovedMetadata\x12\x16\n\x0e\x63onverted_from\x18\t \x01(\t\"3\n\x0fRemovedMetadata\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x12\n\nbyte_count\x18\x02 \x01(\x04\"R\n\tPhotoSeal\x12\x12\n\nbyte_count\x18\x01 \x01(\x04\x12\x31\n\x0b\x61ttestation\x18\x02 \x01(\x0b\x32\x1c.mayfly.photo.v1.Attestation\"N\n\x0b\x41ttestation\x12\x17\n\x0fscrubbed_header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x03 \x01(\x0c\"V\n\rPictureHeader\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06height\x18\x03 \x01(\r\x12\x12\n\nbyte_count\x18\x04 \x01(\x04\"\x97\x01\n\x08Progress\x12%\n\x05stage\x18\x01 \x01(\x0e\x32\x16.mayfly.photo.v1.Stage\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x10\n\x08\x66raction\x18\x03 \x01(\x02\x12\x16\n\x0equeue_position\x18\x04 \x01(\r\x12,\n\tremaining\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x08\n\x06Replay*\x85\x01\n\x0bPhotoFormat\x12\x1c\n\x18PHOTO_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11PHOTO_FORMAT_JPEG\x10\x01\x12\x14\n\x10PHOTO_FORMAT_PNG\x10\x02\x12\x15\n\x11PHOTO_FORMAT_WEBP\x10\x03\x12\x14\n\x10PHOTO_FORMAT_GIF\x10\x04*\x94\x01\n\nColorSpace\x12\x1b\n\x17\x43OLOR_SPACE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OLOR_SPACE_SRGB\x10\x01\x12\x1a\n\x16\x43OLOR_SPACE_DISPLAY_P3\x10\x02\x12\x19\n\x15\x43OLOR_SPACE_ADOBE_RGB\x10\x03\x12\x1c\n\x18\x43OLOR_SPACE_ASSUMED_SRGB\x10\x04*E\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTAGE_QUEUED\x10\x01\x12\x13\n\x0fSTAGE_RENDERING\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mayfly.photo.v1.photo_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PHOTOFORMAT']._serialized_start=1080
-  _globals['_PHOTOFORMAT']._serialized_end=1213
-  _globals['_COLORSPACE']._serialized_start=1216
-  _globals['_COLORSPACE']._serialized_end=1364
-  _globals['_STAGE']._serialized_start=1366
-  _globals['_STAGE']._serialized_end=1435
-  _globals['_PHOTOFRAME']._serialized_start=49
-  _globals['_PHOTOFRAME']._serialized_end=269
-  _globals['_PHOTOHEADER']._serialized_start=271
-  _globals['_PHOTOHEADER']._serialized_end=396
-  _globals['_SCRUBBEDHEADER']._serialized_start=399
-  _globals['_SCRUBBEDHEADER']._serialized_end=679
-  _globals['_REMOVEDMETADATA']._serialized_start=681
-  _globals['_REMOVEDMETADATA']._serialized_end=732
-  _globals['_PHOTOSEAL']._serialized_start=734
-  _globals['_PHOTOSEAL']._serialized_end=816
-  _globals['_ATTESTATION']._serialized_start=818
-  _globals['_ATTESTATION']._serialized_end=896
-  _globals['_PICTUREHEADER']._serialized_start=898
-  _globals['_PICTUREHEADER']._serialized_end=984
-  _globals['_PROGRESS']._serialized_start=986
-  _globals['_PROGRESS']._serialized_end=1067
-  _globals['_REPLAY']._serialized_start=1069
-  _globals['_REPLAY']._serialized_end=1077
+  _globals['_PHOTOFORMAT']._serialized_start=1183
+  _globals['_PHOTOFORMAT']._serialized_end=1316
+  _globals['_COLORSPACE']._serialized_start=1319
+  _globals['_COLORSPACE']._serialized_end=1467
+  _globals['_STAGE']._serialized_start=1469
+  _globals['_STAGE']._serialized_end=1538
+  _globals['_PHOTOFRAME']._serialized_start=81
+  _globals['_PHOTOFRAME']._serialized_end=301
+  _globals['_PHOTOHEADER']._serialized_start=303
+  _globals['_PHOTOHEADER']._serialized_end=428
+  _globals['_SCRUBBEDHEADER']._serialized_start=431
+  _globals['_SCRUBBEDHEADER']._serialized_end=711
+  _globals['_REMOVEDMETADATA']._serialized_start=713
+  _globals['_REMOVEDMETADATA']._serialized_end=764
+  _globals['_PHOTOSEAL']._serialized_start=766
+  _globals['_PHOTOSEAL']._serialized_end=848
+  _globals['_ATTESTATION']._serialized_start=850
+  _globals['_ATTESTATION']._serialized_end=928
+  _globals['_PICTUREHEADER']._serialized_start=930
+  _globals['_PICTUREHEADER']._serialized_end=1016
+  _globals['_PROGRESS']._serialized_start=1019
+  _globals['_PROGRESS']._serialized_end=1170
+  _globals['_REPLAY']._serialized_start=1172
+  _globals['_REPLAY']._serialized_end=1180
 # @@protoc_insertion_point(module_scope)

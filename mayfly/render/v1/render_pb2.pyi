@@ -1,5 +1,6 @@
 from mayfly.photo.v1 import photo_pb2 as _photo_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -7,17 +8,30 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ServiceClass(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SERVICE_CLASS_UNSPECIFIED: _ClassVar[ServiceClass]
+    SERVICE_CLASS_STANDARD: _ClassVar[ServiceClass]
+    SERVICE_CLASS_PRIORITY: _ClassVar[ServiceClass]
+SERVICE_CLASS_UNSPECIFIED: ServiceClass
+SERVICE_CLASS_STANDARD: ServiceClass
+SERVICE_CLASS_PRIORITY: ServiceClass
+
 class RenderOptions(_message.Message):
-    __slots__ = ("scene_id", "caption_id", "locale", "seed")
+    __slots__ = ("scene_id", "caption_id", "locale", "seed", "owner_tag", "service_class")
     SCENE_ID_FIELD_NUMBER: _ClassVar[int]
     CAPTION_ID_FIELD_NUMBER: _ClassVar[int]
     LOCALE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    OWNER_TAG_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
     scene_id: str
     caption_id: str
     locale: str
     seed: int
-    def __init__(self, scene_id: _Optional[str] = ..., caption_id: _Optional[str] = ..., locale: _Optional[str] = ..., seed: _Optional[int] = ...) -> None: ...
+    owner_tag: bytes
+    service_class: ServiceClass
+    def __init__(self, scene_id: _Optional[str] = ..., caption_id: _Optional[str] = ..., locale: _Optional[str] = ..., seed: _Optional[int] = ..., owner_tag: _Optional[bytes] = ..., service_class: _Optional[_Union[ServiceClass, str]] = ...) -> None: ...
 
 class ListScenesRequest(_message.Message):
     __slots__ = ()

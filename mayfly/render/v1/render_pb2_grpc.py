@@ -57,7 +57,8 @@ class RenderServiceServicer:
         lets go of the picture. Out: progress…, header (PictureHeader), chunk…, seal; once more after each replay.
         Metadata as in PhotoFrame, and `mayfly-render-options-bin`: a serialized RenderOptions.
         INVALID_ARGUMENT: unknown scene, or the decoder refused the photo. PERMISSION_DENIED: the attestation is
-        not ingest's. RESOURCE_EXHAUSTED: the queue is full.
+        not ingest's. RESOURCE_EXHAUSTED: the queue is full (RENDER_QUEUE_FULL), or the picture can't be made before the
+        lease ends (RENDER_TOO_LATE), said before the first byte where it can be known.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

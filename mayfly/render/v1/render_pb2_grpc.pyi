@@ -39,7 +39,8 @@ class RenderServiceStub:
     lets go of the picture. Out: progress…, header (PictureHeader), chunk…, seal; once more after each replay.
     Metadata as in PhotoFrame, and `mayfly-render-options-bin`: a serialized RenderOptions.
     INVALID_ARGUMENT: unknown scene, or the decoder refused the photo. PERMISSION_DENIED: the attestation is
-    not ingest's. RESOURCE_EXHAUSTED: the queue is full.
+    not ingest's. RESOURCE_EXHAUSTED: the queue is full (RENDER_QUEUE_FULL), or the picture can't be made before the
+    lease ends (RENDER_TOO_LATE), said before the first byte where it can be known.
     """
     ListScenes: _grpc.UnaryUnaryMultiCallable[_render_pb2.ListScenesRequest, _render_pb2.ListScenesResponse]
     """The catalogue, in every language that we have."""
@@ -54,7 +55,8 @@ class RenderServiceAsyncStub(RenderServiceStub):
     lets go of the picture. Out: progress…, header (PictureHeader), chunk…, seal; once more after each replay.
     Metadata as in PhotoFrame, and `mayfly-render-options-bin`: a serialized RenderOptions.
     INVALID_ARGUMENT: unknown scene, or the decoder refused the photo. PERMISSION_DENIED: the attestation is
-    not ingest's. RESOURCE_EXHAUSTED: the queue is full.
+    not ingest's. RESOURCE_EXHAUSTED: the queue is full (RENDER_QUEUE_FULL), or the picture can't be made before the
+    lease ends (RENDER_TOO_LATE), said before the first byte where it can be known.
     """
     ListScenes: _aio.UnaryUnaryMultiCallable[_render_pb2.ListScenesRequest, _render_pb2.ListScenesResponse]  # type: ignore[assignment]
     """The catalogue, in every language that we have."""
@@ -72,7 +74,8 @@ class RenderServiceServicer(metaclass=_abc_1.ABCMeta):
         lets go of the picture. Out: progress…, header (PictureHeader), chunk…, seal; once more after each replay.
         Metadata as in PhotoFrame, and `mayfly-render-options-bin`: a serialized RenderOptions.
         INVALID_ARGUMENT: unknown scene, or the decoder refused the photo. PERMISSION_DENIED: the attestation is
-        not ingest's. RESOURCE_EXHAUSTED: the queue is full.
+        not ingest's. RESOURCE_EXHAUSTED: the queue is full (RENDER_QUEUE_FULL), or the picture can't be made before the
+        lease ends (RENDER_TOO_LATE), said before the first byte where it can be known.
         """
 
     @_abc_1.abstractmethod

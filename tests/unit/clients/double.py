@@ -70,6 +70,9 @@ class PhotoService(gateway_pb2_grpc.PhotoServiceServicer):
             format=photo_pb2.PHOTO_FORMAT_JPEG, width=4, height=3, orientation=1, removed=removed
         )
         yield pb.RenderResponse(scrubbed=scrubbed)
+        queued = photo_pb2.Progress(stage=photo_pb2.STAGE_QUEUED, queue_position=2)
+        queued.remaining.FromMilliseconds(7500)
+        yield pb.RenderResponse(progress=queued)
         progress = photo_pb2.Progress(stage=photo_pb2.STAGE_RENDERING, step="paint", fraction=0.5)
         yield pb.RenderResponse(progress=progress)
         for message in self._picture(pb.RenderResponse):

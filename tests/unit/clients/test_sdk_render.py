@@ -28,7 +28,8 @@ async def test_a_photo_becomes_a_picture_and_a_receipt(client: MayflyClient, ser
     assert (service.start.seed, service.start.ttl.seconds, service.start.byte_count) == (7, 30, len(PHOTO))
     assert leases[0].resume_token == RESUME_TOKEN
     stages = list(dict.fromkeys(event.stage for event in events))
-    assert stages == ["uploading", "rendering", "downloading"]
+    assert stages == ["uploading", "queued", "rendering", "downloading"]
+    assert [event for event in events if event.stage == "queued"] == [Progress("queued", "", 0.0, 2, 7.5)]
     assert service.tokens == ["Bearer a-token"]
 
 

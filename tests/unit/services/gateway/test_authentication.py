@@ -184,3 +184,14 @@ def test_a_key_of_another_kind(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     with pytest.raises(ConfigError, match="Ed25519"):
         Authenticator(tmp_path / "key", issuer=ISSUER, audience=AUDIENCE)
+
+
+def test_the_service_class_is_the_token_s(authenticator: Authenticator) -> None:
+    def of(text: str) -> str:
+        return authenticator.caller([("authorization", f"Bearer {text}")]).service_class
+
+    assert of(token()) == "standard"
+    assert of(token(mayfly_class="standard")) == "standard"
+    assert of(token(mayfly_class="priority")) == "priority"
+    for wrong in ("gold", "", 1, ["priority"]):
+        refused(authenticator, f"Bearer {token(mayfly_class=wrong)}")

@@ -10,11 +10,13 @@ from typing import Any
 import grpc
 import pytest
 
+from mayfly.gateway.v1 import gateway_pb2
 from mayfly.render.v1 import render_pb2
 from mesh.clock import SystemClock
 from mesh.custody.metadata import EXPIRE_TIME, HOLDER
 from mesh.errors import Cancelled, Exhausted, Internal, MeshError
 from mesh.testing.wait import eventually
+from services.gateway.authentication import Caller
 from services.gateway.client import Client, ClientGone
 from services.gateway.hop import Hop
 from services.gateway.peers import Photos
@@ -126,17 +128,36 @@ async def test_every_deadline_is_the_leases_end() -> None:
 
     async with peer(note) as channel:
         photos, lease = Photos(channel, channel, SystemClock()), new_lease(20)
-        await photos.render(lease, render_pb2.RenderOptions(scene_id="x")).close()
+        await photos.render(lease, gateway_pb2.RenderStart(scene_id="x"), Caller(b"o" * 32, "priority")).close()
         assert 15 < found[0][0] <= 20
         assert found[0][1][EXPIRE_TIME] == str(int(lease.expire_time * 1000))
-        assert found[0][1]["mayfly-render-options-bin"] == b"\x0a\x01x"
+        sent = found[0][1]["mayfly-render-options-bin"]
+        assert isinstance(sent, bytes)
+        asked = render_pb2.RenderOptions.FromString(sent)
+        assert (asked.scene_id, asked.service_class) == ("x", render_pb2.SERVICE_CLASS_PRIORITY)
+        assert len(asked.owner_tag) == 8
         scrub = photos.scrub(lease)
         assert 15 < scrub._call.time_remaining() <= 20
         scrub.cancel()
-        overdue = photos.render(new_lease(-5), render_pb2.RenderOptions())
+        overdue = photos.render(new_lease(-5), gateway_pb2.RenderStart(), Caller(b"o" * 32))
         with pytest.raises(MeshError) as error:
             await overdue.read()
         assert error.value.reason == "LEASE_EXPIRED"
+
+
+async def test_an_owner_s_tag_is_the_same_for_its_photos_and_for_nobody_else_s() -> None:
+    tags: list[bytes] = []
+
+    async def note(context: Any) -> None:
+        sent = dict(context.invocation_metadata())["mayfly-render-options-bin"]
+        tags.append(render_pb2.RenderOptions.FromString(sent).owner_tag)
+
+    async with peer(note) as channel:
+        one, other = Photos(channel, channel, SystemClock()), Photos(channel, channel, SystemClock())
+        for photos, owner in ((one, b"a" * 32), (one, b"a" * 32), (one, b"b" * 32), (other, b"a" * 32)):
+            await photos.render(new_lease(20), gateway_pb2.RenderStart(), Caller(owner)).close()
+    assert tags[0] == tags[1]
+    assert len({*tags}) == 3, "another owner's, and another gateway's, are others"
 
 
 async def test_several_who_speak_to_one_client_do_so_in_turn() -> None:

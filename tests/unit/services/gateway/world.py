@@ -193,6 +193,9 @@ class Engine:
     def close(self) -> None:
         """Nothing to let go of."""
 
+    def ready(self) -> bool:
+        return True
+
     def render(self, job: Job, progress: Tell, cancelled: Callable[[], bool]) -> Picture:
         progress("decode", 0.0)
         self.began += 1
@@ -400,7 +403,8 @@ async def running(
     before = asyncio.all_tasks()
     world = World(folder, max_per_owner=max_per_owner, delivery_seconds=delivery_seconds)
     world.start_seconds = start_seconds
-    slots = Slots(world.engine, slots=2, queue=2, metrics=RenderMetrics(world.books["render"].metrics.registry))
+    measured = RenderMetrics(world.books["render"].metrics.registry)
+    slots = Slots(world.engine, slots=2, queue=2, metrics=measured, clock=SystemClock())
     await slots.start()
     methods = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].methods
     purge_allowed = {f"/mayfly.purge.v1.RegistryService/{m.name}": frozenset({"gateway"}) for m in methods}

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import asyncio
 
-from services.render.progress import Board
+from services.render.progress import Board, State
 
 
 async def test_only_the_newest_and_never_falling() -> None:
     board = Board()
-    board.tell("", 0.0)
-    board.tell("paint", 0.5)
-    board.tell("paint", 0.25)
-    assert await board.next() == ("paint", 0.5)
+    board.tell(State(position=3))
+    board.tell(State("paint", 0.5))
+    board.tell(State("paint", 0.25, seconds=2.0))
+    assert await board.next() == State("paint", 0.5, seconds=2.0)
     waiting = asyncio.create_task(board.next())
     await asyncio.sleep(0)
     assert not waiting.done()
-    board.tell("encode", 0.4)
-    assert await waiting == ("encode", 0.5)
+    board.tell(State("encode", 0.4))
+    assert await waiting == State("encode", 0.5)
 
 
 async def test_the_end_comes_after_the_last_news() -> None:
     board = Board()
-    board.tell("encode", 1.0)
+    board.tell(State("encode", 1.0))
     board.close()
-    assert await board.next() == ("encode", 1.0)
+    assert await board.next() == State("encode", 1.0)
     assert await board.next() is None
     assert await board.next() is None
 

@@ -125,7 +125,8 @@ def options(scene_id: str = SCENE.id, **more: Any) -> list[tuple[str, str | byte
 class World:
     def __init__(self, engine: Engine, *, slots: int, queue: int, max_bytes: int) -> None:
         self.book = new_book("render")
-        self.slots = Slots(engine, slots=slots, queue=queue, metrics=RenderMetrics(self.book.metrics.registry))
+        metrics = RenderMetrics(self.book.metrics.registry)
+        self.slots = Slots(engine, slots=slots, queue=queue, metrics=metrics, clock=SystemClock())
         self.servicer = RenderServicer(
             book=self.book,
             holder=HOLDER,
@@ -434,19 +435,25 @@ async def test_the_queue_is_bounded() -> None:
         second = world.trip(lease=lease)
         await second.send(*scrubbed(lease.photo_id))
         told = photo.PhotoFrame.FromString(await second.read()).progress
-        assert (told.stage, told.step, told.fraction) == (photo.STAGE_QUEUED, "", 0.0)
-        assert (world.value("queue_photos"), world.value("slots_used"), world.value("slots")) == (1, 1, 1)
+        assert (told.stage, told.step, told.fraction, told.queue_position) == (photo.STAGE_QUEUED, "", 0.0, 1)
+        assert not told.HasField("remaining"), "nothing was made yet"
+        assert (
+            world.value("queue_photos", service_class="standard"),
+            world.value("slots_used"),
+            world.value("slots"),
+        ) == (1, 1, 1)
         third = new_lease()
         error = await world.refusal(*scrubbed(third.photo_id), lease=third)
-        assert (type(error), error.reason, error.retry_after) == (Exhausted, "RENDER_QUEUE_FULL", 5.0)
+        assert (type(error), error.reason, error.retry_after) == (Exhausted, "RENDER_QUEUE_FULL", 1.0)
         assert third.photo_id not in world.book.held
+        assert world.value("refused_total", reason="RENDER_QUEUE_FULL") == 1
         world.stepped.go_on.release(2)
         for trip in (first, second):
             await trip.until_seal()
             await trip.call.done_writing()
             await trip.rest()
-        await gone(world.book, photos=3)
-        assert len(world.stepped.jobs) == 2
+        await gone(world.book, photos=2)
+        assert len(world.stepped.jobs) == 2, "the third one never came"
 
 
 async def test_cancelled_while_queued() -> None:
@@ -458,7 +465,7 @@ async def test_cancelled_while_queued() -> None:
         await second.read()
         second.call.cancel()
         await eventually(lambda: len(world.book.held) == 1)
-        assert world.value("queue_photos") == 0
+        assert world.value("queue_photos", service_class="standard") == 0
         world.stepped.go_on.release()
         await first.until_seal()
         await first.call.done_writing()

@@ -1,0 +1,61 @@
+"""Render's own settings: lists and tables that are written in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mesh.config import load
+from mesh.errors import ConfigError
+from services.render.config import RenderSettings
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    file = tmp_path / "file"
+    file.touch()
+    for name in ("TLS_CERT", "TLS_KEY", "TLS_CA"):
+        monkeypatch.setenv(f"MAYFLY_{name}", str(file))
+    for name in ("LISTEN", "OPS_LISTEN", "REGISTRY_TARGET"):
+        monkeypatch.setenv(f"MAYFLY_{name}", "127.0.0.1:1")
+    return monkeypatch
+
+
+def test_the_defaults(told: pytest.MonkeyPatch) -> None:
+    settings = load(RenderSettings, "render")
+    assert settings.render_engine == ("onnx",)
+    assert settings.render_scene_engines == {}
+    assert settings.render_class_weights == {"standard": 1.0, "priority": 4.0}
+
+
+def test_what_is_written_in_one_line(told: pytest.MonkeyPatch) -> None:
+    told.setenv("MAYFLY_RENDER_ENGINE", "onnx, null")
+    told.setenv("MAYFLY_RENDER_SCENE_ENGINES", "starry_oil=null, watercolour=onnx")
+    told.setenv("MAYFLY_RENDER_CLASS_WEIGHTS", "priority=2.5,standard=0.5")
+    settings = load(RenderSettings, "render")
+    assert settings.render_engine == ("onnx", "null")
+    assert settings.render_scene_engines == {"starry_oil": "null", "watercolour": "onnx"}
+    assert settings.render_class_weights == {"standard": 0.5, "priority": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENGINE", ""),
+        ("ENGINE", "onnx,onnx"),
+        ("ENGINE", "onnx,mystery"),
+        ("SCENE_ENGINES", "starry_oil"),
+        ("SCENE_ENGINES", "a=onnx,a=null"),
+        ("CLASS_WEIGHTS", "standard=1"),
+        ("CLASS_WEIGHTS", "standard=1,priority=2,gold=3"),
+        ("CLASS_WEIGHTS", "standard=1,priority=much"),
+        ("CLASS_WEIGHTS", "standard=0,priority=1"),
+        ("CLASS_WEIGHTS", "standard=1,priority=nan"),
+        ("CLASS_WEIGHTS", "standard=1,standard=2,priority=1"),
+    ],
+)
+def test_what_is_wrong_is_named(told: pytest.MonkeyPatch, name: str, value: str) -> None:
+    told.setenv(f"MAYFLY_RENDER_{name}", value)
+    with pytest.raises(ConfigError, match=rf"^MAYFLY_RENDER_{name}: "):
+        load(RenderSettings, "render")
