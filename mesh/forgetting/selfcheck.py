@@ -10,6 +10,8 @@ SIZES = (24, 48, 128, 200, 600, 1000, 1100, 5000, 70_000, 500_000)
 _LINKS = 32
 """Bytes at a free chunk's beginning that malloc uses itself, and at its end (malloc/malloc.c, ``malloc_chunk``)."""
 _MARK = 0x41
+_RUN = bytes((_MARK,)) * 8
+"""What counts as a mark that was left: eight in a row, as no pointer of malloc's or the interpreter's has them."""
 _OBJECT_BYTES = 320
 
 
@@ -33,10 +35,10 @@ def _leaves_marks(malloc: ctypes._NamedFuncPointer, free: ctypes._NamedFuncPoint
     ctypes.memset(chunk, _MARK, size)
     free(chunk)
     # Reading freed memory: it is still this process's, since a neighbour behind it is in use.
-    left = ctypes.string_at(chunk + _LINKS // 2, max(0, size - _LINKS)).count(bytes((_MARK,)))
+    left = _RUN in ctypes.string_at(chunk + _LINKS // 2, max(0, size - _LINKS))
     free(before)
     free(after)
-    return left > 0
+    return left
 
 
 def _python_leaves_marks() -> bool:
@@ -45,4 +47,4 @@ def _python_leaves_marks() -> bool:
     text = id(marked) + sys.getsizeof(b"") - 1
     del marked
     # Half of it, so that the copy is no object of the same size, which could get the very place that it is made from.
-    return ctypes.string_at(text + _LINKS, _OBJECT_BYTES // 2).count(bytes((_MARK,))) > 0
+    return _RUN in ctypes.string_at(text + _LINKS, _OBJECT_BYTES // 2)

@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mesh.clock import Clock
-from mesh.errors import MeshError, NotFound, Unavailable
+from mesh.errors import Exhausted, MeshError, NotFound, Unavailable
 from services.purge.auditor.canary.canary import Canary
 from services.purge.auditor.peers import Upload, User
 from services.purge.auditor.victim import Victim
 
 _POLL = 0.1  # seconds
 _RENDERING = 2  # mayfly.photo.v1.Stage: STAGE_RENDERING
-_LONG, _SHORT, _PARKED = 60.0, 2.0, 12.0  # seconds of a lease; the last one is enough to make and park a picture
+LONGEST, _SHORT, _PARKED = 60.0, 2.0, 12.0  # seconds of a lease; the last one is enough to make and park a picture
 
 
 class UnexpectedEnd(Exception):
@@ -112,7 +112,16 @@ async def _refused_engine(trip: Trip) -> Gone:
 
 
 async def _expired(trip: Trip) -> Gone:
-    return await _failed(await trip.half_sent())
+    async def stall(trip: Trip) -> Gone:
+        upload = await trip.half_sent()
+        error = await upload.error()
+        if isinstance(error, Exhausted):
+            raise error
+        if error is None:
+            raise UnexpectedEnd("NO_ERROR")
+        return _gone(upload)
+
+    return await _in_time(trip, stall)
 
 
 async def _revoked(trip: Trip) -> Gone:
@@ -137,9 +146,23 @@ async def _collected(trip: Trip) -> Gone:
 
 
 async def _parked_expired(trip: Trip) -> Gone:
-    upload = await trip.rendering()
-    upload.hang_up()
-    return Gone(upload.photo_id, b"", await trip.parked(upload.photo_id))
+    async def park(trip: Trip) -> Gone:
+        upload = await trip.rendering()
+        upload.hang_up()
+        return Gone(upload.photo_id, b"", await trip.parked(upload.photo_id))
+
+    return await _in_time(trip, park)
+
+
+async def _in_time(trip: Trip, attempt: Callable[[Trip], Awaitable[Gone]]) -> Gone:
+    """Again with a longer lease, as long as render refuses the photo since its picture would come too late."""
+    while True:
+        try:
+            return await attempt(trip)
+        except Exhausted as error:
+            if error.reason != "RENDER_TOO_LATE" or trip.ttl >= LONGEST:
+                raise
+        trip = replace(trip, ttl=min(2 * trip.ttl, LONGEST))
 
 
 async def _killed(trip: Trip) -> Gone:
@@ -148,13 +171,16 @@ async def _killed(trip: Trip) -> Gone:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """name: as tables and statements have it. outcome: the receipt's. kind: of canary; "": any. ttl: seconds."""
+    """name: as tables and statements have it. outcome: the receipt's. kind: of canary; "": any.
+
+    ttl: seconds of the lease, and more where the engines are so busy that it would be refused.
+    """
 
     name: str
     outcome: str
     run: Callable[[Trip], Awaitable[Gone]]
     kind: str = ""
-    ttl: float = _LONG
+    ttl: float = LONGEST
 
 
 ENDINGS = (

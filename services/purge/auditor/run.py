@@ -21,7 +21,7 @@ from services.purge.audit import WHOLE, Residue, Statement
 from services.purge.auditor import control
 from services.purge.auditor.canary import canary
 from services.purge.auditor.canary.canary import Canary
-from services.purge.auditor.endings import ENDINGS, Ending, Gone, Trip, UnexpectedEnd, wait_for
+from services.purge.auditor.endings import ENDINGS, LONGEST, Ending, Gone, Trip, UnexpectedEnd, wait_for
 from services.purge.auditor.hunt.index import Needle, NeedleIndex, common_hashes
 from services.purge.auditor.hunt.process import NotPermitted
 from services.purge.auditor.hunt.tables import distinct
@@ -251,7 +251,7 @@ class Audit:
             return Receipt.from_json(Bundle.from_json(bundle).envelope.payload)
 
         try:
-            found: Receipt | None = await wait_for(receipt, ending.ttl + _RECEIPT_SECONDS, self._clock)
+            found: Receipt | None = await wait_for(receipt, LONGEST + _RECEIPT_SECONDS, self._clock)
         except VerificationError:
             raise UnexpectedEnd("RECEIPT_MALFORMED") from None
         if found is None:
