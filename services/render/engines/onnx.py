@@ -50,9 +50,9 @@ class OnnxNetworks:
     """``Networks`` on onnxruntime."""
 
     def __init__(self, cut_out: Path, style: Path, threads: int) -> None:
-        self._cut_out = _session(cut_out, threads)
+        self._cut_out = session(cut_out, threads)
         self._cut_out_input = self._cut_out.get_inputs()[0].name
-        self._style = _session(style, threads)
+        self._style = session(style, threads)
 
     def cut_out(self, rgb: Array) -> Array:
         feed = {self._cut_out_input: np.ascontiguousarray(rgb.transpose(2, 0, 1)[None])}
@@ -71,7 +71,8 @@ class OnnxNetworks:
         return np.asarray(np.clip(out[:height, :width], 0, 1), np.float32)
 
 
-def _session(path: Path, threads: int) -> Any:
+def session(path: Path, threads: int) -> Any:
+    """An onnxruntime session that keeps nothing of what it ran. Raises ConfigError."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
