@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import os
 import statistics
@@ -25,13 +26,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from prometheus_client import CollectorRegistry
 
 from benchmarks.commit import commit
-from benchmarks.sample import photo_12mp
 from mesh.clock import SystemClock
 from services.render import models
 from services.render.catalogue import Catalogue
+from services.render.contact_sheet import sample
 from services.render.engines.onnx import OnnxEngine, OnnxNetworks, session
 from services.render.metrics import RenderMetrics
 from services.render.picture import Job
@@ -40,11 +42,19 @@ from services.render.steps.cut_out import SIDE
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "render.md"
-WIDTH, HEIGHT = 4000, 3000  # of benchmarks.sample.photo_12mp
+WIDTH, HEIGHT = 3000, 4000  # px: 12 megapixels
 _QUICK = ("bright_day", "spring_meadow", "storybook_oil")
 _PAINTED = (768, 576)  # px, a usual size of what the style network gets
 _SHOWN = 0.05  # share of a picture below which a step isn't worth a word
 Answer = dict[str, Any]
+
+
+def portrait() -> bytes:
+    """Somebody to cut out: the sample portrait, enlarged."""
+    with Image.open(sample()) as image:
+        out = io.BytesIO()
+        image.resize((WIDTH, HEIGHT)).save(out, "JPEG", quality=92)
+    return out.getvalue()
 
 
 class Child:
@@ -90,7 +100,7 @@ def pictures(scenes: Sequence[str], rounds: int, checkouts: Sequence[Path]) -> d
     """Scene → of each checkout, its answers; in turns."""
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.jpg"
-        photo.write_bytes(photo_12mp())
+        photo.write_bytes(portrait())
         found: dict[str, list[list[Answer]]] = {}
         with children(checkouts, photo) as made:
             for scene in scenes:
@@ -105,7 +115,7 @@ def peak(scene: str, checkout: Path) -> float:
     """MiB resident at most, for one picture in a fresh process."""
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.jpg"
-        photo.write_bytes(photo_12mp())
+        photo.write_bytes(portrait())
         with children([checkout], photo) as (child,):
             return float(child.render(scene)["peak"])
 
@@ -151,7 +161,7 @@ def _seconds(run: Callable[[], object]) -> float:
 
 async def queued(scene_id: str, counts: Sequence[int]) -> list[tuple[int, float, float]]:
     """(photos at once, pictures a second, seconds until the last one) with two slots."""
-    catalogue, photo = Catalogue.load(), photo_12mp()
+    catalogue, photo = Catalogue.load(), portrait()
     engine = OnnxEngine(model_dir=models.default_dir(), catalogue=catalogue, intra_op_threads=1)
     clock = SystemClock()
     slots = Slots(engine, slots=2, queue=64, metrics=RenderMetrics(CollectorRegistry()), clock=clock)
@@ -217,8 +227,8 @@ def main() -> None:
     rows = asyncio.run(queued("spring_meadow", (1, 4) if given.quick else (1, 4, 16)))
     peaks = {scene: peak(scene, ROOT) for scene in _QUICK}
     sections = [
-        f"# What a picture takes\n\nCommit {commit()}; {os.cpu_count()} cores; made by `python -m benchmarks.render` in "
-        "{seconds} s on a machine with other work (load {load:.1f} at the end). A photo of 12 megapixels, the embedded "
+        f"# What a picture takes\n\nCommit {commit()}; {os.cpu_count()} cores; made by `python -m benchmarks.render` "
+        "in {seconds} s on a machine with other work (load {load:.1f} at the end). A photo of 12 megapixels, the embedded "
         "engine, one thread a network; only ratios travel.\n",
         f"## By step\n\nThe first picture of a scene, which paints its world, is left out.\n\n{by_step(found)}\n",
         "## The engine beside its networks\n\nThe engine's call against onnxruntime's own with the same tensors "
