@@ -228,8 +228,8 @@ def main() -> None:
     peaks = {scene: peak(scene, ROOT) for scene in _QUICK}
     sections = [
         f"# What a picture takes\n\nCommit {commit()}; {os.cpu_count()} cores; made by `python -m benchmarks.render` "
-        "in {seconds} s on a machine with other work (load {load:.1f} at the end). A photo of 12 megapixels, the embedded "
-        "engine, one thread a network; only ratios travel.\n",
+        "in {seconds} s on a machine with other work (load {load:.1f} at the end). A photo of 12 megapixels, "
+        "the embedded engine, one thread a network; only ratios travel.\n",
         f"## By step\n\nThe first picture of a scene, which paints its world, is left out.\n\n{by_step(found)}\n",
         "## The engine beside its networks\n\nThe engine's call against onnxruntime's own with the same tensors "
         "(goal ≤ 1.10): " + ", ".join(f"`{name}` × {ratio:.2f}" for name, ratio in added.items()) + ".\n",
