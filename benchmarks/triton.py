@@ -1,0 +1,176 @@
+"""What the engine `triton` costs beside calling the networks directly, and what batching on the server brings.
+
+python -m benchmarks.triton            # about three minutes; writes benchmarks/results/triton.md
+python -m benchmarks.triton --quick    # fewer rounds; prints only
+
+A real Triton on this machine (`make triton`), over loopback with mutual TLS, shares the cores with its client. Overhead:
+one inference through the engine's client, against onnxruntime called in this process, in turns. Batching: so many
+threads ask at once, of a server that batches and of one that doesn't, in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import platform
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.commit import commit
+from mesh.testing.wait import eventually
+from services.render import models
+from services.render.engines.onnx import OnnxNetworks
+from services.render.engines.triton import processors
+from services.render.engines.triton.networks import PoolNetworks
+from services.render.engines.triton.pool import Pool
+from services.render.steps.workspace import Networks
+from tests.triton.server import Authority, TritonServer, processors_file
+from tests.unit.services.render.triton.doubles import new_pool
+from tests.unit.serving import authority
+
+RESULTS = Path(__file__).parent / "results" / "triton.md"
+STYLE = (1.0, *([0.0] * 25))
+CLIENTS = (1, 2, 4, 8)
+PAINT = (1024, 820)  # px; about what a portrait is painted at
+SMALL = (256, 256)
+Picture = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+
+
+def image(height: int, width: int) -> Picture:
+    return np.random.default_rng(3).random((height, width, 3), np.float32)
+
+
+WORK: dict[str, Callable[[Networks], object]] = {
+    "cut_out, 320 px": lambda networks: networks.cut_out(image(320, 320)),
+    "stylize, 256 px": lambda networks: networks.stylize(image(*SMALL), STYLE),
+    "stylize, 1024 x 820 px": lambda networks: networks.stylize(image(*PAINT), STYLE),
+}
+
+
+@contextlib.contextmanager
+def pool_of(folder: Path, *, batching: bool) -> Iterator[Pool]:
+    """A server with one copy of each network, one thread each, as render's own."""
+    operator = Authority(folder / "ca")
+    clients = folder / "clients-ca.pem"
+    clients.write_bytes(authority().certificate_pem())
+    server = TritonServer(folder / "server", authority=operator, client_ca=clients)
+    change = (lambda text: text) if batching else without_batching
+    with server.start(change):
+        path = processors_file(folder, ca=operator.ca, endpoints=[server.address])
+        pool = new_pool(processors.load(path), call_seconds=120.0)
+        pool.start()
+        try:
+            asyncio.run(eventually(pool.ready, within=60, every=0.02))
+            yield pool
+        finally:
+            pool.close()
+
+
+def without_batching(config: str) -> str:
+    """One request a run, whoever waits."""
+    return re.sub(r"dynamic_batching \{.*?\}\n", "", config)
+
+
+def timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def overhead(direct: Networks, remote: Networks, rounds: int) -> list[str]:
+    lines = ["| network | directly, ms | through the engine, ms | ratio |", "| --- | ---: | ---: | ---: |"]
+    for name, work in WORK.items():
+        pairs = []
+        for _ in range(rounds + 1):
+            pairs.append((timed(lambda: work(direct)), timed(lambda: work(remote))))
+        here, there = zip(*pairs[1:], strict=True)
+        ratio = statistics.median(b / a for a, b in pairs[1:])
+        lines.append(
+            f"| {name} | {statistics.median(here) * 1e3:.0f} | {statistics.median(there) * 1e3:.0f} | {ratio:.2f} x |"
+        )
+    return lines
+
+
+def throughput(networks: Networks, work: Callable[[Networks], object], clients: int, times: int) -> float:
+    """Inferences a second."""
+    with ThreadPoolExecutor(clients) as threads:
+        seconds = timed(lambda: list(threads.map(lambda _: work(networks), range(clients * times))))
+    return clients * times / seconds
+
+
+def batching(folder: Path, rounds: int) -> list[str]:
+    lines = [
+        "| network | at once | single, a second | batched, a second | ratio |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    with (
+        pool_of(folder / "single", batching=False) as single,
+        pool_of(folder / "batched", batching=True) as batched,
+    ):
+        contenders = [PoolNetworks(single), PoolNetworks(batched)]
+        for name in ("cut_out, 320 px", "stylize, 256 px"):
+            for clients in CLIENTS:
+                rates = [[throughput(each, WORK[name], clients, 3) for each in contenders] for _ in range(rounds)]
+                one, many = (statistics.median(column) for column in zip(*rates, strict=True))
+                ratio = statistics.median(b / a for a, b in rates)
+                lines.append(f"| {name} | {clients} | {one:.2f} | {many:.2f} | {ratio:.2f} x |")
+    return lines
+
+
+def report(rounds: int) -> str:
+    began = time.monotonic()
+    direct = OnnxNetworks(models.verify(models.default_dir()), models.style_network(), 1)
+    with tempfile.TemporaryDirectory(prefix="mayfly-bench-") as place:
+        folder = Path(place)
+        with pool_of(folder / "one", batching=True) as pool:
+            first = overhead(direct, PoolNetworks(pool), rounds)
+        second = batching(folder, max(2, rounds // 3))
+    return "\n".join(
+        [
+            "# The engine `triton`",
+            "",
+            f"Commit {commit()}; {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
+            f"onnxruntime {version('onnxruntime')} here; Triton 2.51 with its own. Made by `python -m benchmarks.triton` "
+            f"in {time.monotonic() - began:.0f} s on a machine with other work (load {os.getloadavg()[0]:.1f} at the "
+            "end). Medians of interleaved rounds; only ratios travel. Client and server share the cores; loopback, "
+            "mutual TLS.",
+            "",
+            "## Overhead",
+            "",
+            "One inference, one thread.",
+            "",
+            *first,
+            "",
+            "## Batching",
+            "",
+            "One copy of each network with one thread; so many clients at once.",
+            "",
+            *second,
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    text = report(2 if given.quick else given.rounds)
+    print(text)
+    if not given.quick:
+        RESULTS.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
