@@ -3,9 +3,9 @@
 python -m benchmarks.triton            # about three minutes; writes benchmarks/results/triton.md
 python -m benchmarks.triton --quick    # fewer rounds; prints only
 
-A real Triton on this machine (`make triton`), over loopback with mutual TLS, shares the cores with its client. Overhead:
-one inference through the engine's client, against onnxruntime called in this process, in turns. Batching: so many
-threads ask at once, of a server that batches and of one that doesn't, in turns.
+A real Triton on this machine (`make triton`), over loopback with mutual TLS, shares the cores with its client.
+Overhead: one inference through the engine's client, against onnxruntime called in this process, in turns. Batching:
+so many threads ask at once, of a server that batches and of one that doesn't, in turns.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def without_batching(config: str) -> str:
     return re.sub(r"dynamic_batching \{.*?\}\n", "", config)
 
 
-def timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[..., object], *given: object) -> float:
     began = time.perf_counter()
-    work()
+    work(*given)
     return time.perf_counter() - began
 
 
@@ -92,7 +92,7 @@ def overhead(direct: Networks, remote: Networks, rounds: int) -> list[str]:
     for name, work in WORK.items():
         pairs = []
         for _ in range(rounds + 1):
-            pairs.append((timed(lambda: work(direct)), timed(lambda: work(remote))))
+            pairs.append((timed(work, direct), timed(work, remote)))
         here, there = zip(*pairs[1:], strict=True)
         ratio = statistics.median(b / a for a, b in pairs[1:])
         lines.append(
@@ -140,8 +140,9 @@ def report(rounds: int) -> str:
             "# The engine `triton`",
             "",
             f"Commit {commit()}; {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, "
-            f"onnxruntime {version('onnxruntime')} here; Triton 2.51 with its own. Made by `python -m benchmarks.triton` "
-            f"in {time.monotonic() - began:.0f} s on a machine with other work (load {os.getloadavg()[0]:.1f} at the "
+            f"onnxruntime {version('onnxruntime')} here; Triton 2.51 with its own. Made by "
+            f"`python -m benchmarks.triton` in {time.monotonic() - began:.0f} s on a machine with other work"
+            f" (load {os.getloadavg()[0]:.1f} at the "
             "end). Medians of interleaved rounds; only ratios travel. Client and server share the cores; loopback, "
             "mutual TLS.",
             "",

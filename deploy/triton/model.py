@@ -1,4 +1,4 @@
-"""Triton's Python backend: one of our networks by onnxruntime, for batches. Each model's folder has a copy of this file.
+"""Triton's Python backend: one of our networks by onnxruntime, for batches. Each model's folder has a copy of it.
 
 Runs in Triton's own environment, which has numpy and onnxruntime and nothing of ours. What it is to do stands in the
 model's config.pbtxt: `network` is the file beside it; inputs are the network's, in its order; its first output is the

@@ -4,7 +4,7 @@ Usage, with the Python of the environment that `make triton` has built:
   .tools/triton/bin/python deploy/triton/serve.py --prepare          once, after installing
   .tools/triton/bin/python deploy/triton/serve.py REPOSITORY --listen HOST:PORT --cert F --key F --client-ca F
 
-Becomes tritonserver (exec): whoever waits for this process waits for the server. Needs nothing but the standard library.
+Becomes tritonserver (exec): whoever waits for this process waits for the server. Needs the standard library only.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def main() -> None:
     if None in (told.repository, told.cert, told.key, told.client_ca):
         parser.error("REPOSITORY, --cert, --key and --client-ca must be given: it doesn't serve without TLS")
     sweep_shared_memory(told.shared_memory)
-    os.execve(TRITON / "bin/tritonserver", command(told), environment())
+    os.execve(TRITON / "bin/tritonserver", command(told), environment())  # noqa: S606 - what this is for
 
 
 if __name__ == "__main__":

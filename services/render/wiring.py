@@ -41,7 +41,7 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     parts.isolate()
     metrics = RenderMetrics(parts.metrics.registry)
     rinses: list[Rinse] = []
-    engine = _engine(settings, parts, catalogue, decoding.IsolatedDecode(isolated), metrics, rinses)
+    engine = _engine(settings, parts, catalogue, decoding.IsolatedDecode(isolated), metrics=metrics, rinses=rinses)
     catalogue = catalogue.only(engine.can_make)
     book, stream, channel = parts.custody(settings.registry_target, processors=engine.processors)
     slots = Slots(
@@ -74,6 +74,7 @@ def _engine(
     parts: Assembly,
     catalogue: Catalogue,
     decode: Decode,
+    *,
     metrics: RenderMetrics,
     rinses: list[Rinse],
 ) -> Choice:
@@ -100,9 +101,9 @@ def _triton(
     settings: RenderSettings, parts: Assembly, catalogue: Catalogue, decode: Decode, rinses: list[Rinse]
 ) -> Engine:
     # Who doesn't use a pool doesn't load its client.
-    from services.render.engines.triton.engine import TritonEngine
-    from services.render.engines.triton.metrics import PoolMetrics
-    from services.render.engines.triton.pool import Pool
+    from services.render.engines.triton.engine import TritonEngine  # noqa: PLC0415
+    from services.render.engines.triton.metrics import PoolMetrics  # noqa: PLC0415
+    from services.render.engines.triton.pool import Pool  # noqa: PLC0415
 
     processors = settings.pool()
     pool = Pool(

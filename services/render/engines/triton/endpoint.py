@@ -34,7 +34,7 @@ _RINSE_SECONDS = 1.0
 # What TLS keeps of a connection (mesh/forgetting/rinse.py): 16 KiB of what was written, 8 KiB of what was read.
 _RINSE_OUT, _RINSE_IN = 32 << 10, 16 << 10
 _MOST_RINSES = 128
-# A field that ServerMetadataRequest doesn't have; who doesn't know a field skips it (protocol buffers, "Unknown Fields").
+# A field that ServerMetadataRequest doesn't have, which is skipped (protocol buffers, "Unknown Fields").
 _PADDING = bytes((15 << 3 | 2,)) + encode_varint(_RINSE_OUT) + bytes(_RINSE_OUT)
 
 
@@ -152,7 +152,7 @@ class Endpoint:
 
 
 def _channel(address: str, processor: Processor, identity: Identity) -> grpc.Channel:
-    """Mutual TLS with this service's certificate; the server must carry the pinned identity, signed by the pinned CA."""
+    """Mutual TLS by this service's certificate; the server must carry the pinned identity, signed by the pinned CA."""
     credentials = grpc.ssl_channel_credentials(processor.authority(), identity.key, identity.cert)
     return grpc.secure_channel(
         address,

@@ -71,7 +71,8 @@ class Pool:
 
     def rinse(self) -> bool:
         """See ``Endpoint.rinse``. Of all, one after the other, also when one fails."""
-        return all([endpoint.rinse() for endpoint in self._endpoints])
+        rinsed = [endpoint.rinse() for endpoint in self._endpoints]
+        return all(rinsed)
 
     # --- inference ---
 
@@ -90,7 +91,7 @@ class Pool:
                 raise refusals.cancelled()
             asked.add(endpoint)
             try:
-                return self._ask(endpoint, model, inputs, shape, deadline, cancelled)
+                return self._ask(endpoint, model, inputs, shape, deadline=deadline, cancelled=cancelled)
             except Failed as failure:
                 if not failure.unanswered:
                     raise self._meaning(failure.code) from None
@@ -109,6 +110,7 @@ class Pool:
         model: Model,
         inputs: Sequence[Array],
         shape: tuple[int, ...],
+        *,
         deadline: float,
         cancelled: Cancelled,
     ) -> Array:

@@ -47,7 +47,7 @@ class Processor:
 
     def authority(self) -> bytes:
         """Raises ConfigError when the file can't be read or is no certificate."""
-        from cryptography import x509  # settings are read before lockdown, with as little as they take
+        from cryptography import x509  # noqa: PLC0415 - settings are read before lockdown, with as little as they take
 
         try:
             pem = self.ca.read_bytes()
@@ -79,7 +79,7 @@ class Processors:
         raise Denied("PROCESSOR_NOT_LISTED", "A photo may only go to a processor on the pinned list.")
 
     def only(self, endpoints: Sequence[str]) -> Processors:
-        """Those of ``endpoints``, with no others. All, if none is named. Raises ConfigError for one that isn't listed."""
+        """Those with these endpoints, less their others; all, if none is named. ConfigError for an unlisted one."""
         if not endpoints:
             return self
         for endpoint in endpoints:

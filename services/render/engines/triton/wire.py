@@ -39,7 +39,7 @@ def request(model: Model, version: str, inputs: Sequence[Array]) -> bytes:
     pieces: list[bytes | memoryview] = [head.SerializeToString()]
     for array in inputs:
         raw = np.ascontiguousarray(array, _ELEMENT)
-        pieces += [_RAW, encode_varint(raw.nbytes), memoryview(raw).cast("B")]
+        pieces += [_RAW, encode_varint(raw.nbytes), raw.data.cast("B")]
     return b"".join(pieces)
 
 
