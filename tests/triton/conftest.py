@@ -12,11 +12,11 @@ from services.render.catalogue import Catalogue
 from services.render.engines.triton import processors
 from services.render.engines.triton.engine import TritonEngine
 from services.render.engines.triton.pool import Pool
+from tests.engines.contract import SIDE
 from tests.triton.server import Authority, TritonServer, needs_triton, processors_file
 from tests.unit.services.render.triton.doubles import new_pool
 from tests.unit.serving import authority
 
-SIDE = 320  # px: a quarter of the real size, a fraction of the work
 READY_WITHIN = 60.0  # seconds; it takes two on a machine with nothing else to do
 
 

@@ -22,14 +22,17 @@ from services.render.engines.triton.engine import TritonEngine
 from services.render.engines.triton.networks import PoolNetworks
 from services.render.engines.triton.pool import Pool
 from services.render.picture import Job, Picture
+from tests.engines.contract import SIDE
 from tests.scene_subjects import child, job, pixels, saved
-from tests.triton.conftest import SIDE, Pools, is_ready
+from tests.triton.conftest import Pools, is_ready
 from tests.triton.server import TritonServer
 
 CATALOGUE = Catalogue.load()
-EQUIVALENT = next(scene.id for scene in CATALOGUE.scenes() if {"onnx", "triton"} <= scene.equivalent)
+EQUIVALENT = next(
+    scene.id for scene in CATALOGUE.scenes() if scene.kind == "enhance" and {"onnx", "triton"} <= scene.equivalent
+)
 STYLE = (0.0, 1.0, *([0.0] * 24))
-LARGE = np.random.default_rng(2).random((900, 900, 3), np.float32)
+LARGE = np.random.default_rng(2).random((640, 640, 3), np.float32)
 """Takes the network seconds."""
 
 
