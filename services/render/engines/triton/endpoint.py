@@ -32,7 +32,7 @@ _LOOK_SECONDS = 1.0  # for an answer about readiness
 _UNWIND_SECONDS = 1.0  # for a cancelled call to let go of its tensors; it takes about a millisecond
 _RINSE_SECONDS = 1.0
 # What TLS keeps of a connection (mesh/forgetting/rinse.py): 16 KiB of what was written, 8 KiB of what was read.
-_RINSE_OUT, _RINSE_IN = 32 << 10, 16 << 10
+_RINSE_OUT, _RINSE_IN = 32 << 10, 10 << 10
 _MOST_RINSES = 128
 # A field that ServerMetadataRequest doesn't have, which is skipped (protocol buffers, "Unknown Fields").
 _PADDING = bytes((15 << 3 | 2,)) + encode_varint(_RINSE_OUT) + bytes(_RINSE_OUT)
