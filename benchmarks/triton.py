@@ -4,8 +4,9 @@ python -m benchmarks.triton            # about three minutes; writes benchmarks/
 python -m benchmarks.triton --quick    # fewer rounds; prints only
 
 A real Triton on this machine (`make triton`), over loopback with mutual TLS, shares the cores with its client.
-Overhead: one inference through the engine's client, against onnxruntime called in this process, in turns. Batching:
-so many threads ask at once, of a server that batches and of one that doesn't, in turns.
+Overhead: one inference through the engine's client, against onnxruntime called in this process, in turns; wall time,
+and CPU time of all that takes part (client, server, its network's process), which other work on the machine doesn't
+disturb. Batching: so many threads ask at once, of a server that batches and of one that doesn't, in turns.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.commit import commit
+from benchmarks.processes import cpu_seconds
 from mesh.testing.wait import eventually
 from services.render import models
 from services.render.engines.onnx import OnnxNetworks
@@ -40,7 +43,8 @@ from tests.unit.serving import authority
 
 RESULTS = Path(__file__).parent / "results" / "triton.md"
 STYLE = (1.0, *([0.0] * 25))
-CLIENTS = (1, 2, 4, 8)
+CLIENTS = (1, 4, 8)
+EACH = 3  # inferences of one client in a round
 PAINT = (1024, 820)  # px; about what a portrait is painted at
 SMALL = (256, 256)
 Picture = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
@@ -58,7 +62,7 @@ WORK: dict[str, Callable[[Networks], object]] = {
 
 
 @contextlib.contextmanager
-def pool_of(folder: Path, *, batching: bool) -> Iterator[Pool]:
+def pool_of(folder: Path, *, batching: bool) -> Iterator[tuple[Pool, TritonServer]]:
     """A server with one copy of each network, one thread each, as render's own."""
     operator = Authority(folder / "ca")
     clients = folder / "clients-ca.pem"
@@ -71,7 +75,7 @@ def pool_of(folder: Path, *, batching: bool) -> Iterator[Pool]:
         pool.start()
         try:
             asyncio.run(eventually(pool.ready, within=60, every=0.02))
-            yield pool
+            yield pool, server
         finally:
             pool.close()
 
@@ -81,49 +85,71 @@ def without_batching(config: str) -> str:
     return re.sub(r"dynamic_batching \{.*?\}\n", "", config)
 
 
-def timed(work: Callable[..., object], *given: object) -> float:
-    began = time.perf_counter()
-    work(*given)
-    return time.perf_counter() - began
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds."""
+
+    wall: float
+    cpu: float
 
 
-def overhead(direct: Networks, remote: Networks, rounds: int) -> list[str]:
-    lines = ["| network | directly, ms | through the engine, ms | ratio |", "| --- | ---: | ---: | ---: |"]
+def timed(work: Callable[[Networks], object], networks: Networks, pids: Sequence[int] = ()) -> Cost:
+    """pids: who takes part besides this process."""
+
+    def cpu() -> float:
+        return time.process_time() + sum(map(cpu_seconds, pids))
+
+    began, spent = time.perf_counter(), cpu()
+    work(networks)
+    return Cost(time.perf_counter() - began, cpu() - spent)
+
+
+def overhead(direct: Networks, remote: Networks, pids: Sequence[int], rounds: int) -> list[str]:
+    lines = [
+        "| network | directly, ms of CPU | through the engine, ms of CPU | CPU | wall |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
     for name, work in WORK.items():
-        pairs = []
-        for _ in range(rounds + 1):
-            pairs.append((timed(work, direct), timed(work, remote)))
-        here, there = zip(*pairs[1:], strict=True)
-        ratio = statistics.median(b / a for a, b in pairs[1:])
-        lines.append(
-            f"| {name} | {statistics.median(here) * 1e3:.0f} | {statistics.median(there) * 1e3:.0f} | {ratio:.2f} x |"
-        )
+        pairs = [(timed(work, direct), timed(work, remote, pids)) for _ in range(rounds + 1)][1:]
+        here, there = (statistics.median(cost.cpu for cost in column) * 1e3 for column in zip(*pairs, strict=True))
+        ratios = [
+            statistics.median(b.cpu / a.cpu for a, b in pairs),
+            statistics.median(b.wall / a.wall for a, b in pairs),
+        ]
+        lines.append(f"| {name} | {here:.0f} | {there:.0f} | {ratios[0]:.2f} × | {ratios[1]:.2f} × |")
     return lines
 
 
-def throughput(networks: Networks, work: Callable[[Networks], object], clients: int, times: int) -> float:
-    """Inferences a second."""
-    with ThreadPoolExecutor(clients) as threads:
-        seconds = timed(lambda: list(threads.map(lambda _: work(networks), range(clients * times))))
-    return clients * times / seconds
+def crowd(networks: Networks, work: Callable[[Networks], object], clients: int, pids: Sequence[int]) -> Cost:
+    """Of one inference, where so many threads ask at once."""
+
+    def all_at_once(networks: Networks) -> None:
+        with ThreadPoolExecutor(clients) as threads:
+            list(threads.map(lambda _: work(networks), range(clients * EACH)))
+
+    whole = timed(all_at_once, networks, pids)
+    return Cost(whole.wall / (clients * EACH), whole.cpu / (clients * EACH))
 
 
 def batching(folder: Path, rounds: int) -> list[str]:
     lines = [
-        "| network | at once | single, a second | batched, a second | ratio |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| network | at once | single, a second | batched, a second | throughput | CPU of one |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     with (
         pool_of(folder / "single", batching=False) as single,
         pool_of(folder / "batched", batching=True) as batched,
     ):
-        contenders = [PoolNetworks(single), PoolNetworks(batched)]
+        contenders = [(PoolNetworks(pool), [server.pid, *server.networks]) for pool, server in (single, batched)]
         for name in ("cut_out, 320 px", "stylize, 256 px"):
             for clients in CLIENTS:
-                rates = [[throughput(each, WORK[name], clients, 3) for each in contenders] for _ in range(rounds)]
-                one, many = (statistics.median(column) for column in zip(*rates, strict=True))
-                ratio = statistics.median(b / a for a, b in rates)
-                lines.append(f"| {name} | {clients} | {one:.2f} | {many:.2f} | {ratio:.2f} x |")
+                pairs = [
+                    [crowd(networks, WORK[name], clients, pids) for networks, pids in contenders] for _ in range(rounds)
+                ]
+                one, many = (1 / statistics.median(cost.wall for cost in column) for column in zip(*pairs, strict=True))
+                faster = statistics.median(a.wall / b.wall for a, b in pairs)
+                cheaper = statistics.median(b.cpu / a.cpu for a, b in pairs)
+                lines.append(f"| {name} | {clients} | {one:.2f} | {many:.2f} | {faster:.2f} × | {cheaper:.2f} × |")
     return lines
 
 
@@ -132,8 +158,8 @@ def report(rounds: int) -> str:
     direct = OnnxNetworks(models.verify(models.default_dir()), models.style_network(), 1)
     with tempfile.TemporaryDirectory(prefix="mayfly-bench-") as place:
         folder = Path(place)
-        with pool_of(folder / "one", batching=True) as pool:
-            first = overhead(direct, PoolNetworks(pool), rounds)
+        with pool_of(folder / "one", batching=True) as (pool, server):
+            first = overhead(direct, PoolNetworks(pool), [server.pid, *server.networks], rounds)
         second = batching(folder, max(2, rounds // 3))
     return "\n".join(
         [
@@ -148,13 +174,13 @@ def report(rounds: int) -> str:
             "",
             "## Overhead",
             "",
-            "One inference, one thread.",
+            "One inference, one thread. CPU of all processes that take part; `×`: through the engine, of directly.",
             "",
             *first,
             "",
             "## Batching",
             "",
-            "One copy of each network with one thread; so many clients at once.",
+            "One copy of each network with one thread; so many clients at once. Ratios: batched, of single.",
             "",
             *second,
             "",

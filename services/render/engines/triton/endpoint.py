@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from enum import Enum, auto
 from typing import Any
 
 import grpc
@@ -29,6 +30,7 @@ MAX_MESSAGE_BYTES = 32 << 20
 CANCEL_SECONDS = 0.05
 """How long a job that was taken back may go unnoticed while the pool works on it."""
 _LOOK_SECONDS = 1.0  # for an answer about readiness
+_MOST_MISSED = 3  # looks in a row without an answer, after which a server is away: a busy one may be slow
 _UNWIND_SECONDS = 1.0  # for a cancelled call to let go of its tensors; it takes about a millisecond
 _RINSE_SECONDS = 1.0
 # What TLS keeps of a connection (mesh/forgetting/rinse.py): 16 KiB of what was written, 8 KiB of what was read.
@@ -49,13 +51,15 @@ class Failed(Exception):
 
 
 class Endpoint:
-    """ready: the models that it takes inferences of."""
+    """ready: the models that it takes inferences of. impostor: who answers there isn't the processor."""
 
     def __init__(self, address: str, processors: Processors, identity: Identity) -> None:
         """Raises Denied(PROCESSOR_NOT_LISTED) (rule R9); ConfigError when the processor's authority can't be read."""
         self.address = address
         self.processor = processor = processors.at(address)
         self.ready: frozenset[str] = frozenset()
+        self.impostor = False
+        self._missed = 0
         self._verified: frozenset[str] = frozenset()
         self._carried = False
         self._channel = _channel(address, processor, identity)
@@ -81,7 +85,12 @@ class Endpoint:
         return lambda: self._take_in(server, models)
 
     def _take_in(self, server: Any, models: Mapping[str, Any]) -> None:
-        up = {name for name, call in models.items() if _says_yes(call)} if _says_yes(server) else set()
+        says = {name: _Said.by(call) for name, call in models.items()} | {"": _Said.by(server)}
+        self.impostor = _Said.SOMEBODY_ELSE in says.values()
+        self._missed = self._missed + 1 if _Said.NOTHING in says.values() else 0
+        if 0 < self._missed < _MOST_MISSED:
+            return
+        up = {name for name in models if says[name] is says[""] is _Said.YES}
         # A server that was away may be another one now: what it said of its models no longer counts.
         self._verified = frozenset(name for name in up if name in self._verified or self._is_ours(name))
         self.ready = self._verified
@@ -178,8 +187,23 @@ def _channel(address: str, processor: Processor, identity: Identity) -> grpc.Cha
     )
 
 
-def _says_yes(call: Any) -> bool:
-    try:
-        return bool(call.result().ready)
-    except (grpc.RpcError, grpc.FutureCancelledError):
-        return False
+class _Said(Enum):
+    """What came of asking whether something is ready. NOTHING: no answer in time."""
+
+    YES = auto()
+    NO = auto()
+    NOTHING = auto()
+    SOMEBODY_ELSE = auto()
+
+    @classmethod
+    def by(cls, call: Any) -> _Said:
+        try:
+            return cls.YES if call.result().ready else cls.NO
+        except grpc.FutureCancelledError:
+            return cls.NO
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                return cls.NOTHING
+            # There is no code of its own for a certificate that isn't the pinned one. The words are gRPC's and
+            # BoringSSL's: "Hostname Verification Check failed", "CERTIFICATE_VERIFY_FAILED".
+            return cls.SOMEBODY_ELSE if "verif" in (error.details() or "").lower() else cls.NO

@@ -17,6 +17,12 @@ class PoolMetrics:
             ("processor",),
             registry=registry,
         )
+        self.impostors = Gauge(
+            "mayfly_render_pool_impostors",
+            "Endpoints of a processor where somebody else answers: without its name, or of another authority.",
+            ("processor",),
+            registry=registry,
+        )
         self.seconds = Histogram(
             "mayfly_render_pool_seconds",
             "One inference that was answered, from the request's first byte to the answer's last.",

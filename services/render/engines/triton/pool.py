@@ -44,6 +44,7 @@ class Pool:
         """
         self._endpoints = tuple(Endpoint(address, processors, identity) for address in processors.endpoints)
         self._up: set[Endpoint] = set()
+        self._impostors: set[Endpoint] = set()
         self._metrics = metrics
         self._clock = clock
         self._call_seconds = call_seconds
@@ -171,5 +172,10 @@ class Pool:
         for endpoint in up ^ self._up:
             _log.info("pool_endpoint", peer=endpoint.address, state="ready" if endpoint in up else "away")
         self._up = up
+        impostors = {endpoint for endpoint in self._endpoints if endpoint.impostor}
+        for endpoint in impostors - self._impostors:
+            _log.error("pool_impostor", peer=endpoint.address)
+        self._impostors = impostors
         for name in {endpoint.processor.name for endpoint in self._endpoints}:
             self._metrics.endpoints.labels(name).set(sum(each.processor.name == name for each in up))
+            self._metrics.impostors.labels(name).set(sum(each.processor.name == name for each in impostors))

@@ -49,6 +49,7 @@ class Double(stubs.GRPCInferenceServiceServicer):
         self.ready = True
         self.asked = 0
         self.entered = threading.Event()
+        self._hang, self._hung = 0, threading.Event()
         pair = pair or authority.leaf()
         self._server = grpc.server(
             ThreadPoolExecutor(8), options=(("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 32 << 20))
@@ -64,7 +65,20 @@ class Double(stubs.GRPCInferenceServiceServicer):
         """At once: calls that run are cut off."""
         self._server.stop(0).wait()
 
+    def hang(self, looks: int) -> threading.Event:
+        """So many questions about readiness get no answer. Set when the last of them is given up."""
+        self._hang, ended = looks, threading.Event()
+        self._hung = ended
+        return ended
+
     def ServerReady(self, request: Any, context: Any) -> pb.ServerReadyResponse:
+        if self._hang:
+            self._hang -= 1
+            last, gone = self._hang == 0, threading.Event()
+            context.add_callback(gone.set)
+            gone.wait(30)
+            if last:
+                self._hung.set()
         return pb.ServerReadyResponse(ready=self.ready)
 
     def ModelReady(self, request: Any, context: Any) -> pb.ModelReadyResponse:

@@ -51,6 +51,10 @@ def _fails(code: grpc.StatusCode) -> Callable[[Any, Any], Any]:
     return lambda request, context: context.abort(code, "a picture's value that nobody is to hear: 0.1234")
 
 
+def impostors(pool: Pool) -> float:
+    return sum(sample.value for family in pool._metrics.impostors.collect() for sample in family.samples)
+
+
 def _refusal(pool: Pool, **more: Any) -> MeshError:
     with pytest.raises(MeshError) as error:
         PoolNetworks(pool, **more).stylize(IMAGE, STYLE)
@@ -221,6 +225,7 @@ def test_a_server_must_carry_the_pinned_identity(
 ) -> None:
     with pool_of(tmp_path, operator.ca, [double.address], name=name) as pool:
         assert pool.ready() is is_it
+        assert impostors(pool) == (0 if is_it else 1)
         if not is_it:
             assert _refusal(pool).reason == "POOL_AWAY"
     assert double.asked == 0
@@ -230,6 +235,23 @@ def test_a_server_of_another_authority_is_nobody(double: Double, tmp_path: Path)
     other = Authority(tmp_path / "other")
     with pool_of(tmp_path, other.ca, [double.address]) as pool:
         assert not pool.ready()
+        assert impostors(pool) == 1
+
+
+def test_who_is_only_away_is_no_impostor(double: Double, operator: Authority, tmp_path: Path) -> None:
+    double.stop()
+    with pool_of(tmp_path, operator.ca, [double.address]) as pool:
+        assert not pool.ready()
+        assert impostors(pool) == 0
+
+
+async def test_a_server_that_is_slow_to_say_so_is_ready_still(pool: Pool, double: Double) -> None:
+    """A busy one. One that says nothing any more is away all the same."""
+    looked = double.hang(looks=1)
+    await eventually(looked.is_set, within=10)
+    assert pool.ready()
+    double.hang(looks=1000)
+    await eventually(lambda: not pool.ready(), within=20)
 
 
 def test_a_server_that_doesnt_trust_the_mesh_is_no_use(operator: Authority, tmp_path: Path) -> None:
