@@ -18,13 +18,15 @@ from clients.local.authority import KeyPair
 from mayfly.inference import grpc_service_pb2 as pb
 from mayfly.inference import grpc_service_pb2_grpc as stubs
 from mesh.clock import SystemClock
+from mesh.identity import Identity
 from services.render.engines.triton import processors
 from services.render.engines.triton.contract import DATATYPE, MODELS
 from services.render.engines.triton.metrics import PoolMetrics
 from services.render.engines.triton.pool import Pool
 from services.render.engines.triton.processors import Processors
 from tests.triton.server import IDENTITY, Authority, processors_file
-from tests.unit.serving import authority, identity
+from tests.unit import serving
+from tests.unit.serving import authority
 
 Answer = Callable[[pb.ModelInferRequest, Any], pb.ModelInferResponse]
 
@@ -106,11 +108,11 @@ def _ca(name: str) -> bytes:
     return authority(name).certificate_pem()
 
 
-def new_pool(listed: Processors, *, call_seconds: float = 30.0) -> Pool:
-    """Not started; shows its endpoints the identity of a render service."""
+def new_pool(listed: Processors, *, call_seconds: float = 30.0, identity: Identity | None = None) -> Pool:
+    """Not started; shows its endpoints the identity of a render service, by default."""
     return Pool(
         listed,
-        identity=identity("render"),
+        identity=identity or serving.identity("render"),
         metrics=PoolMetrics(CollectorRegistry()),
         clock=SystemClock(),
         call_seconds=call_seconds,
