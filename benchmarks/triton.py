@@ -6,7 +6,8 @@ python -m benchmarks.triton --quick    # fewer rounds; prints only
 A real Triton on this machine (`make triton`), over loopback with mutual TLS, shares the cores with its client.
 Overhead: one inference through the engine's client, against onnxruntime called in this process, in turns; wall time,
 and CPU time of all that takes part (client, server, its network's process), which other work on the machine doesn't
-disturb. Batching: so many threads ask at once, of a server that batches and of one that doesn't, in turns.
+disturb. Batching: so many threads ask at once, of a server that batches and of one that doesn't, in turns. All
+processes have the allocator settings of the mesh.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import numpy as np
 
 from benchmarks.commit import commit
 from benchmarks.processes import cpu_seconds
+from mesh.forgetting import environment
 from mesh.testing.wait import eventually
 from services.render import models
 from services.render.engines.onnx import OnnxNetworks
@@ -153,14 +155,17 @@ def batching(folder: Path, rounds: int) -> list[str]:
     return lines
 
 
-def report(rounds: int) -> str:
+def report(rounds: int, only: str | None = None) -> str:
     began = time.monotonic()
     direct = OnnxNetworks(models.verify(models.default_dir()), models.style_network(), 1)
     with tempfile.TemporaryDirectory(prefix="mayfly-bench-") as place:
         folder = Path(place)
-        with pool_of(folder / "one", batching=True) as (pool, server):
-            first = overhead(direct, PoolNetworks(pool), [server.pid, *server.networks], rounds)
-        second = batching(folder, max(2, rounds // 3))
+        first, second = [], []
+        if only != "batching":
+            with pool_of(folder / "one", batching=True) as (pool, server):
+                first = overhead(direct, PoolNetworks(pool), [server.pid, *server.networks], rounds)
+        if only != "overhead":
+            second = batching(folder, max(2, rounds // 3))
     return "\n".join(
         [
             "# The engine `triton`",
@@ -192,10 +197,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=("overhead", "batching"), help="this part alone; prints only")
     given = parser.parse_args()
-    text = report(2 if given.quick else given.rounds)
+    environment.ensure()
+    text = report(2 if given.quick else given.rounds, given.only)
     print(text)
-    if not given.quick:
+    if not given.quick and not given.only:
         RESULTS.write_text(text, encoding="utf-8")
 
 

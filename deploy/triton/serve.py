@@ -21,8 +21,14 @@ PURE = Path(sysconfig.get_path("purelib"))
 TRITON = PURE / "pytriton/tritonserver"
 BACKENDS = Path(sys.prefix) / "backends"
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-# What a server that is ours to start can do about its own memory: what is freed is overwritten. Not promised for it.
-FORGETTING = "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0"
+# What a server that is ours to start can do about its own memory: the mesh's settings (mesh/forgetting/environment.py),
+# by which what is freed is overwritten. Not promised for it.
+FORGETTING = {
+    "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0:glibc.malloc.mmap_threshold=4194304:"
+    "glibc.malloc.trim_threshold=33554432:glibc.malloc.arena_max=2:glibc.pthread.stack_cache_size=0",
+    "PYTHONMALLOC": "malloc",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
 # Protocols that nobody is to use: tensors by shared memory, other models, traces and logs of requests.
 _BARRED = "shared-memory,model-repository,model-config,trace,logging,statistics"
 
@@ -30,8 +36,13 @@ _BARRED = "shared-memory,model-repository,model-config,trace,logging,statistics"
 _SHARED = Path("/dev/shm")  # noqa: S108 - where the Python backend hands tensors to its networks' processes
 
 
+def shared_memory(listen: str) -> str:
+    """How the names of the regions begin of the server that listens there."""
+    return f"mayfly-triton-{listen.rpartition(':')[2]}-"
+
+
 def sweep_shared_memory(prefix: str) -> None:
-    """A server that was killed leaves its tensors there; the next one begins without them."""
+    """A server that was killed leaves its tensors there; the next one at its place begins without them."""
     for left in _SHARED.glob(f"{prefix}*"):
         left.unlink(missing_ok=True)
 
@@ -56,10 +67,8 @@ def environment() -> dict[str, str]:
         **os.environ,
         "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ.get('PATH', '')}",
         "LD_LIBRARY_PATH": libraries,
-        "GLIBC_TUNABLES": FORGETTING,
-        "PYTHONMALLOC": "malloc",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "ORT_DISABLE_TELEMETRY": "1",
+        **FORGETTING,
     }
 
 
@@ -83,7 +92,7 @@ def command(told: argparse.Namespace) -> list[str]:
         f"--grpc-restricted-protocol={_BARRED}:mayfly-nobody={secrets.token_hex(16)}",
         # Mayfly's keepalive (20 s) is not abuse.
         "--grpc-http2-min-recv-ping-interval-without-data=10000",
-        f"--backend-config=python,shm-region-prefix-name={told.shared_memory}",
+        f"--backend-config=python,shm-region-prefix-name={shared_memory(told.listen)}",
         "--exit-timeout-secs=5",
         "--log-verbose=0",
     ]
@@ -101,7 +110,6 @@ def main() -> None:
     parser.add_argument("--cert", type=Path, help="the server's certificate, PEM")
     parser.add_argument("--key", type=Path, help="its key, PEM")
     parser.add_argument("--client-ca", type=Path, help="whose clients are let in: the CA of the mesh, PEM")
-    parser.add_argument("--shared-memory", default="mayfly-triton", help="prefix of its regions in /dev/shm")
     parser.add_argument("--metrics", default="", help="HOST:PORT of Prometheus metrics; none by default")
     told = parser.parse_args()
     if told.prepare:
@@ -109,7 +117,7 @@ def main() -> None:
         return
     if None in (told.repository, told.cert, told.key, told.client_ca):
         parser.error("REPOSITORY, --cert, --key and --client-ca must be given: it doesn't serve without TLS")
-    sweep_shared_memory(told.shared_memory)
+    sweep_shared_memory(shared_memory(told.listen))
     os.execve(TRITON / "bin/tritonserver", command(told), environment())  # noqa: S606 - what this is for
 
 

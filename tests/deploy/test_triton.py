@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from deploy.triton import lay_out, prepare
+from deploy.triton import lay_out, prepare, serve
 from mesh.config import load
 from mesh.errors import ConfigError
+from mesh.forgetting.environment import SETTINGS
 from services.render.config import RenderSettings
 from services.render.engines.triton import processors
 from services.render.engines.triton.contract import MODELS, Tensor
@@ -82,6 +83,10 @@ def test_an_altered_network_is_not_laid_out(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("MAYFLY_MODEL_DIR", str(tmp_path))
     with pytest.raises(ConfigError, match="not the pinned one"):
         lay_out.lay_out(tmp_path / "out")
+
+
+def test_a_server_forgets_by_the_mesh_s_own_settings() -> None:
+    assert serve.FORGETTING == SETTINGS
 
 
 def test_the_image_is_nobody_s_and_pinned() -> None:

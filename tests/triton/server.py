@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from cryptography import x509
 
 from clients.local.authority import KeyPair, loopback_names, new_authority, new_leaf, utc_now
 from deploy.triton.lay_out import lay_out
-from deploy.triton.serve import sweep_shared_memory
+from deploy.triton.serve import shared_memory, sweep_shared_memory
 from mesh.testing.ports import HOST, Reserved
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +79,6 @@ class TritonServer:
         self._cert, self._key = authority.files(f"{folder.name}-triton", authority.leaf())
         self._client_ca = client_ca
         self._port = Reserved()
-        self._shared = f"mayfly-test-{secrets.token_hex(4)}"
         self._process: subprocess.Popen[bytes] | None = None
         self.address = f"{HOST}:{self._port.number}"
         self.log = folder / "triton.log"
@@ -111,7 +109,7 @@ class TritonServer:
                 [
                     str(ENVIRONMENT / "bin/python"), str(ROOT / "deploy/triton/serve.py"), str(repository),
                     "--listen", self.address, "--cert", str(self._cert), "--key", str(self._key),
-                    "--client-ca", str(self._client_ca), "--shared-memory", self._shared,
+                    "--client-ca", str(self._client_ca),
                 ],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self._folder,
             )  # fmt: skip
@@ -128,7 +126,7 @@ class TritonServer:
         for pid in networks:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        sweep_shared_memory(self._shared)
+        sweep_shared_memory(shared_memory(self.address))
 
     def stop(self) -> None:
         self.kill()
