@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := gateway,ingest,render,purge,auditor,clients,local,demo,dev
+TRITON := .tools/triton
 PHOTO ?=
 OUT ?= out
 # Models and state belong to this checkout; nothing else on the machine is touched.
@@ -12,7 +13,7 @@ export MAYFLY_MODEL_DIR := $(CURDIR)/.models
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status audit test test-fast lint format protos protos-check scenes dashboards model bench clean
+.PHONY: help setup demo up down status audit triton test test-fast lint format protos protos-check scenes dashboards model bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +43,17 @@ status: $(READY) ## Where the photos are now
 
 audit: $(READY) ## Send 100 canaries through a mesh of its own and search everything for what is left (CANARIES=)
 	@$(BIN)/mayfly audit --state "$${MAYFLY_STATE:-.mayfly}" --canaries $(or $(CANARIES),100)
+
+triton: $(TRITON)/.ready ## Build the environment of a Triton server, in which tests of the engine `triton` run theirs
+	@echo "ready: $(TRITON)/bin/python deploy/triton/serve.py --help"
+
+$(TRITON)/.ready: deploy/triton/requirements.txt deploy/triton/serve.py
+	@test -x $(TRITON)/bin/python || $(PYTHON) -m venv $(TRITON)
+	@echo "installing Triton (150 MB, about a minute the first time) …"
+	@$(TRITON)/bin/python -m pip install --quiet --disable-pip-version-check -r deploy/triton/requirements.txt
+	@$(TRITON)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps nvidia-pytriton==0.7.0
+	@$(TRITON)/bin/python deploy/triton/serve.py --prepare
+	@touch $@
 
 test: $(READY) ## Pass everything: units, the mesh in one process, real processes with a real Valkey
 	@$(BIN)/python -m pytest

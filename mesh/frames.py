@@ -56,7 +56,7 @@ SEAL = 3
 
 def encode_chunk(pieces: Sequence[bytes | bytearray | memoryview], byte_count: int) -> bytes:
     """A message whose only field is ``chunk``: the pieces, joined by the one copy that this takes."""
-    return b"".join((bytes((CHUNK << 3 | _LEN,)), _encode_varint(byte_count), *pieces))
+    return b"".join((bytes((CHUNK << 3 | _LEN,)), encode_varint(byte_count), *pieces))
 
 
 def take_chunk(raw: bytes, at: int) -> bytes:
@@ -111,7 +111,8 @@ class Framer:
         return frame
 
 
-def _encode_varint(value: int) -> bytes:
+def encode_varint(value: int) -> bytes:
+    """Protocol buffers encoding, "Base 128 Varints"."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)

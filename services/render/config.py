@@ -9,13 +9,16 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from mesh.config import Addresses, MeshSettings
+from mesh.config import Addresses, ExistingFile, MeshSettings
+from mesh.errors import ConfigError
 from mesh.lockdown.needs import Needs
 from services.render import models
+from services.render.engines.triton import processors
+from services.render.engines.triton.processors import Processors
 from services.render.fair_queue import CLASSES
 
 MIB = 1 << 20
-ENGINES = ("onnx", "null")
+ENGINES = ("onnx", "triton", "null")
 
 
 def _engine_names(value: object) -> tuple[str, ...]:
@@ -49,7 +52,13 @@ def _class_weights(value: object) -> dict[str, float]:
     return weights
 
 
+def _endpoints(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, tuple) else ()
+    return tuple(part.strip() for part in parts if part.strip())
+
+
 EngineNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_engine_names)]
+Endpoints = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_endpoints)]
 ClassWeights = Annotated[dict[str, float], NoDecode, BeforeValidator(_class_weights)]
 SceneEngines = Annotated[dict[str, str], NoDecode, BeforeValidator(_scene_engines)]
 
@@ -60,12 +69,18 @@ class RenderSettings(MeshSettings):
     registry_target: Addresses
     """Purge's address; of each replica, comma-separated, where it has several."""
     render_engine: EngineNames = ("onnx",)
-    """``onnx``, ``null``; several, comma-separated, in order of preference. ``null`` makes no picture of the photo,
-    only a colour for its size: for measuring and testing the mesh."""
+    """``onnx``, ``triton``, ``null``; several, comma-separated, in order of preference. ``null`` makes no picture of
+    the photo, only a colour for its size: for measuring and testing the mesh."""
     render_scene_engines: Annotated[SceneEngines, Field(default_factory=dict)]
     """``SCENE_ID=ENGINE``, comma-separated: scenes that another engine than the first is to make."""
     render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]
     """Where `make setup` has put the models."""
+    render_processors_file: ExistingFile | None = None
+    """The pinned list of processors, TOML; with ``triton``, who runs its networks. Photos go to nobody else."""
+    render_pool_endpoints: Endpoints = ()
+    """HOST:PORT, comma-separated: those of the list that this deployment uses. Default: all."""
+    render_pool_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """The longest that one inference of the pool may take."""
     render_slots: Annotated[int, Field(ge=1, le=64)] = 2
     """Pictures that are made at the same time."""
     render_threads: Annotated[int, Field(ge=1, le=64)] = 1
@@ -77,6 +92,16 @@ class RenderSettings(MeshSettings):
     render_max_bytes: Annotated[int, Field(ge=1, le=512 * MIB)] = 33 * MIB
     """The largest scrubbed photo, bytes."""
 
+    def pool(self) -> Processors:
+        """Who runs the networks of ``triton``; nobody without it. Raises ConfigError."""
+        if "triton" not in self.render_engine:
+            return Processors(())
+        if self.render_processors_file is None:
+            raise ConfigError(f"{processors.SETTING}: must be set with the engine triton")
+        return processors.load(self.render_processors_file).only(self.render_pool_endpoints)
+
     def needs(self) -> Needs:
         needs = super().needs().reading(self.render_model_dir).connecting(self.registry_target)
-        return replace(needs, decoders=True)
+        pool = self.pool()
+        needs = needs.reading(self.render_processors_file, *(each.ca for each in pool.listed))
+        return replace(needs.connecting(pool.endpoints), decoders=True)

@@ -28,6 +28,7 @@ from services.purge.grants import Terms
 from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
 from services.purge.witnessing import Witnessing
+from services.render.engines.triton.metrics import PoolMetrics
 from services.render.metrics import RenderMetrics
 from tests.deploy.settings import AUDITOR, SERVICES
 
@@ -62,6 +63,7 @@ class Mesh:
             GatewayMetrics(self.metrics["gateway"].registry),
             IngestMetrics(self.metrics["ingest"].registry),
             RenderMetrics(self.metrics["render"].registry),
+            PoolMetrics(self.metrics["render"].registry),
             IsolationMetrics(self.metrics["ingest"].registry, "ingest"),
             IsolationMetrics(self.metrics["render"].registry, "render"),
             purge,

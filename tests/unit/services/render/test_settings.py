@@ -59,3 +59,40 @@ def test_what_is_wrong_is_named(told: pytest.MonkeyPatch, name: str, value: str)
     told.setenv(f"MAYFLY_RENDER_{name}", value)
     with pytest.raises(ConfigError, match=rf"^MAYFLY_RENDER_{name}: "):
         load(RenderSettings, "render")
+
+
+LISTED = """
+[[processor]]
+name = "own"
+operator = "Mayfly"
+region = "here"
+endpoints = ["10.0.0.7:8001", "10.0.0.8:8002"]
+ca = "own.pem"
+identity = "triton.mayfly.internal"
+models = { cut_out = "1", stylize = "1" }
+terms = { no_retention = true, no_training = true }
+"""
+
+
+def test_a_pool_opens_its_own_ports_and_no_others(told: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    listed = tmp_path / "processors.toml"
+    listed.write_text(LISTED, encoding="utf-8")
+    told.setenv("MAYFLY_RENDER_PROCESSORS_FILE", str(listed))
+    without = load(RenderSettings, "render").needs()
+    told.setenv("MAYFLY_RENDER_ENGINE", "triton,onnx")
+    needs = load(RenderSettings, "render").needs()
+    assert needs.connects - without.connects == {8001, 8002}
+    assert needs.reads - without.reads == {tmp_path / "own.pem"}
+    told.setenv("MAYFLY_RENDER_POOL_ENDPOINTS", "10.0.0.8:8002")
+    assert load(RenderSettings, "render").needs().connects - without.connects == {8002}
+
+
+def test_a_pool_without_a_list_or_off_it_stops_the_start(told: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told.setenv("MAYFLY_RENDER_ENGINE", "triton")
+    with pytest.raises(ConfigError, match=r"^MAYFLY_RENDER_PROCESSORS_FILE: "):
+        load(RenderSettings, "render").needs()
+    (tmp_path / "processors.toml").write_text(LISTED, encoding="utf-8")
+    told.setenv("MAYFLY_RENDER_PROCESSORS_FILE", str(tmp_path / "processors.toml"))
+    told.setenv("MAYFLY_RENDER_POOL_ENDPOINTS", "10.0.0.9:8001")
+    with pytest.raises(ConfigError, match=r"^MAYFLY_RENDER_POOL_ENDPOINTS: 10\.0\.0\.9:8001 "):
+        load(RenderSettings, "render").needs()
