@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := gateway,ingest,render,purge,auditor,clients,local,demo,dev
+EXTRAS := gateway,ingest,render,purge,auditor,clients,inspect,local,demo,dev
 PHOTO ?=
 OUT ?= out
 # Models and state belong to this checkout; nothing else on the machine is touched.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from mesh.config import Addresses, MeshSettings
+from mesh.config import Addresses, ExistingFile, MeshSettings
 from mesh.lockdown.needs import Needs
 from services.render import models
 from services.render.fair_queue import CLASSES
@@ -66,6 +66,12 @@ class RenderSettings(MeshSettings):
     """``SCENE_ID=ENGINE``, comma-separated: scenes that another engine than the first is to make."""
     render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]
     """Where `make setup` has put the models."""
+    render_marking: Literal["on", "off"] = "on"
+    """``off``: pictures don't say what they are. For tests only: where the AI Act holds, they must (Art. 50)."""
+    render_c2pa_cert: ExistingFile | None = None
+    """Who signs the pictures' Content Credentials: certificate chain, PEM, the signer's first."""
+    render_c2pa_key: ExistingFile | None = None
+    """Its key, PEM: EC (P-256, P-384) or Ed25519."""
     render_slots: Annotated[int, Field(ge=1, le=64)] = 2
     """Pictures that are made at the same time."""
     render_threads: Annotated[int, Field(ge=1, le=64)] = 1
@@ -78,5 +84,5 @@ class RenderSettings(MeshSettings):
     """The largest scrubbed photo, bytes."""
 
     def needs(self) -> Needs:
-        needs = super().needs().reading(self.render_model_dir).connecting(self.registry_target)
-        return replace(needs, decoders=True)
+        needs = super().needs().reading(self.render_model_dir, self.render_c2pa_cert, self.render_c2pa_key)
+        return replace(needs.connecting(self.registry_target), decoders=True)

@@ -26,6 +26,7 @@ from services.render.steps import (
     tone,
     unify,
     watercolour,
+    watermark,
 )
 from services.render.steps.step import Bound, Step
 from services.render.steps.workspace import RecipeOrder, Tools, Workspace
@@ -54,6 +55,7 @@ STEPS: Mapping[str, Step[object]] = MappingProxyType(
             tone,
             unify,
             watercolour,
+            watermark,
         )
     }
 )
@@ -61,7 +63,7 @@ STEPS: Mapping[str, Step[object]] = MappingProxyType(
 
 # Every recipe begins and ends so; a scene file says what lies between.
 PROLOGUE = ("decode", "orient")
-EPILOGUE = ("encode",)
+EPILOGUE = ("watermark", "encode")
 
 
 def complete(middle: Recipe) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mesh.app import App
 from mesh.assembly import Assembly
@@ -10,19 +10,24 @@ from mesh.attestation import AttestationVerifier
 from mesh.forgetting import rinse
 from mesh.isolation.metrics import IsolationMetrics
 from mesh.lockdown.locking import Lockdown
+from mesh.log import get_logger
 from services.render import decoding
 from services.render.catalogue import Catalogue
 from services.render.config import RenderSettings
 from services.render.decoding import Decode
-from services.render.engines.base import Make
+from services.render.engines.base import Engine, Make
 from services.render.engines.choice import Choice
 from services.render.engines.null import NullEngine
 from services.render.engines.onnx import OnnxEngine
+from services.render.marking import watermark
+from services.render.marking.credentials import Credentials
+from services.render.marking.marked import Marked
 from services.render.metrics import RenderMetrics
 from services.render.servicer import SERVICE, RenderServicer
 from services.render.slots import Slots
 
 _GATEWAY = frozenset({"gateway"})
+_log = get_logger()
 ALLOWED = {f"/{SERVICE}/Render": _GATEWAY, f"/{SERVICE}/ListScenes": _GATEWAY, rinse.METHOD: _GATEWAY}
 
 
@@ -67,6 +72,7 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
 
 
 def _engine(settings: RenderSettings, catalogue: Catalogue, decode: Decode, metrics: RenderMetrics) -> Choice:
+    put = watermark.unmarked if settings.render_marking == "off" else watermark.embed
     makers: Mapping[str, Make] = {
         "null": NullEngine,
         "onnx": lambda: OnnxEngine(
@@ -74,11 +80,37 @@ def _engine(settings: RenderSettings, catalogue: Catalogue, decode: Decode, metr
             catalogue=catalogue,
             intra_op_threads=settings.render_threads,
             decode=decode,
+            watermark=put,
         ),
     }
+    mark = _mark(settings, catalogue, metrics)
     return Choice(
-        [makers[name]() for name in settings.render_engine],
+        [mark(makers[name]()) for name in settings.render_engine],
         catalogue=catalogue,
         preferred=settings.render_scene_engines,
         fell_back=lambda failed, instead: metrics.fallbacks.labels(failed, instead).inc(),
     )
+
+
+def _mark(settings: RenderSettings, catalogue: Catalogue, metrics: RenderMetrics) -> Callable[[Engine], Engine]:
+    """What makes an engine's pictures say what they are. The null engine's are none of a photo, and say nothing."""
+    if settings.render_marking == "off":
+        _log.critical("marking_off")
+        metrics.marking.set(0)
+        return lambda engine: engine
+    if set(settings.render_engine) <= {NullEngine.name}:
+        return lambda engine: engine
+    credentials = Credentials.load(settings.render_c2pa_cert, settings.render_c2pa_key)
+    metrics.credentials_expire.set(credentials.expires)
+
+    def mark(engine: Engine) -> Engine:
+        if engine.name == NullEngine.name:
+            return engine
+        return Marked(
+            engine,
+            catalogue=catalogue,
+            credentials=credentials,
+            marked=lambda kind: metrics.marked.labels(kind).inc(),
+        )
+
+    return mark
