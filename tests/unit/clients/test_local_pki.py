@@ -12,7 +12,7 @@ from cryptography.x509.verification import PolicyBuilder, Store
 from clients.local import environment
 from clients.local.authority import LEAF_LIFETIME, utc_now
 from clients.local.environment import SERVICES, Addresses, Redis
-from clients.local.pki import IDENTITIES, OPERATOR, PUBLIC, TRUST_DOMAIN, Pki
+from clients.local.pki import CONTENT, IDENTITIES, OPERATOR, PUBLIC, TRUST_DOMAIN, Pki
 from clients.local.sign_in import AUDIENCE, ISSUER, SignIn
 from clients.local.state import StateFolder
 from mesh.errors import ConfigError
@@ -37,7 +37,7 @@ def files_in(folder: Path) -> list[Path]:
 
 def test_each_service_gets_an_identity_that_the_mesh_takes(tmp_path: Path) -> None:
     pki = Pki(tmp_path / "pki")
-    assert set(pki.ensure()) == {"ca", PUBLIC, OPERATOR, *IDENTITIES}
+    assert set(pki.ensure()) == {"ca", PUBLIC, OPERATOR, CONTENT, *IDENTITIES}
     for name in IDENTITIES:
         Identity.load(cert=pki.certificate(name), key=pki.key(name), ca=pki.ca, trust_domain=TRUST_DOMAIN, service=name)
         usage = _certificate(pki, name).extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -112,7 +112,7 @@ def test_a_ca_that_would_end_before_its_leaves_is_replaced_with_all_of_them(tmp_
     pki = Pki(tmp_path, clock)
     pki.ensure()
     clock.now += timedelta(days=83)
-    assert set(pki.ensure()) == {"ca", PUBLIC, OPERATOR, *IDENTITIES}
+    assert set(pki.ensure()) == {"ca", PUBLIC, OPERATOR, CONTENT, *IDENTITIES}
 
 
 @pytest.mark.parametrize("damage", [b"", b"not PEM", None])
