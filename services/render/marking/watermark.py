@@ -29,7 +29,7 @@ cv2.setNumThreads(0)
 
 SIDE = 384  # px
 BITS = 64
-_LEAST = 52  # bits that agree: 1 of 10 million pictures without the mark reads so well by chance
+_LEAST = 52  # bits that agree: of 2 million pictures without the mark one reads so well by chance
 _SEED = 1  # of the library's shuffling: public, as the mark is no secret
 _STRENGTH = (20, 12)  # steps to which the two largest singular values are rounded; the library's own: 36, 20
 _WORD = np.unpackbits(np.frombuffer(hashlib.sha256(b"mayfly watermark 1").digest()[: BITS // 8], np.uint8))
