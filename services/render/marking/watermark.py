@@ -29,7 +29,7 @@ cv2.setNumThreads(0)
 
 SIDE = 384  # px
 BITS = 64
-_LEAST = 52  # bits that agree: of 2 million pictures without the mark one reads so well by chance
+LEAST = 52  # bits that agree: of 2 million pictures without the mark one reads so well by chance
 _SEED = 1  # of the library's shuffling: public, as the mark is no secret
 _STRENGTH = (20, 12)  # steps to which the two largest singular values are rounded; the library's own: 36, 20
 _WORD = np.unpackbits(np.frombuffer(hashlib.sha256(b"mayfly watermark 1").digest()[: BITS // 8], np.uint8))
@@ -73,15 +73,18 @@ def embed(picture: Array, source_type: SourceType, /) -> Array:
 
 def read(picture: Array) -> Read | None:
     """picture: (H, W, 3) 0..1, of any size. None if there is no mark."""
+    found = agreeing(picture)
+    made = max(found, key=found.__getitem__)
+    return Read(made, found[made], BITS, _chance(found[made])) if found[made] >= LEAST else None
+
+
+def agreeing(picture: Array) -> dict[SourceType, int]:
+    """How many bits agree with each word."""
     with warnings.catch_warnings():
         # Where all blocks read alike, the library takes the mean of none.
         warnings.simplefilter("ignore", RuntimeWarning)
         bits: NDArray[np.bool_] = _forge().extract_bits(_square(picture), BITS)
-    agreeing = {made: int((bits == word.astype(bool)).sum()) for made, word in WORDS.items()}
-    made = max(agreeing, key=agreeing.__getitem__)
-    if agreeing[made] < _LEAST:
-        return None
-    return Read(made, agreeing[made], BITS, _chance(agreeing[made]))
+    return {made: int((bits == word.astype(bool)).sum()) for made, word in WORDS.items()}
 
 
 def _chance(matched: int) -> float:
