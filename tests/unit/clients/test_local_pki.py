@@ -115,6 +115,29 @@ def test_a_ca_that_would_end_before_its_leaves_is_replaced_with_all_of_them(tmp_
     assert set(pki.ensure()) == {"ca", PUBLIC, OPERATOR, CONTENT, *IDENTITIES}
 
 
+def test_what_signs_pictures_says_that_it_is_not_to_be_trusted_and_opens_no_door(tmp_path: Path) -> None:
+    pki = Pki(tmp_path)
+    pki.ensure()
+    leaf, root = x509.load_pem_x509_certificates(pki.certificate(CONTENT).read_bytes())
+    for certificate in (leaf, root):
+        assert "not to be trusted" in certificate.subject.rfc4514_string()
+    leaf.verify_directly_issued_by(root)
+    assert root.subject != _certificate(pki, "ca").subject
+    assert spiffe_uris(leaf) == []
+    usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert set(usage) == {ExtendedKeyUsageOID.EMAIL_PROTECTION}
+
+
+def test_what_signs_pictures_is_renewed_before_an_alert_asks_for_it(tmp_path: Path) -> None:
+    clock = Clock()
+    pki = Pki(tmp_path, clock)
+    pki.ensure()
+    clock.now += timedelta(days=59)
+    assert CONTENT not in pki.ensure()
+    clock.now += timedelta(days=2)
+    assert CONTENT in pki.ensure()
+
+
 @pytest.mark.parametrize("damage", [b"", b"not PEM", None])
 def test_a_damaged_or_missing_file_is_replaced(tmp_path: Path, damage: bytes | None) -> None:
     pki = Pki(tmp_path)
