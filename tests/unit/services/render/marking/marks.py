@@ -33,8 +33,12 @@ def credentials() -> Credentials:
     return Credentials(x509.load_pem_x509_certificates(chain), pair.key)
 
 
+@cache
 def pixels(width: int = 512, height: int = 640) -> Array:
-    return np.asarray(child(width, height), np.float32) / np.float32(255)
+    """Not to be changed: it is drawn once."""
+    drawn = np.asarray(child(width, height), np.float32) / np.float32(255)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def jpeg(picture: Array, quality: int = 91) -> bytes:
@@ -48,5 +52,10 @@ def opened(data: bytes) -> Array:
 
 
 def marked(made: SourceType = SourceType.EDITED_BY_AI) -> bytes:
-    """With all three marks."""
-    return credentials().sign(xmp.marked(jpeg(watermark.embed(pixels(), made)), made), made)
+    """With all three marks; signed anew each time."""
+    return credentials().sign(xmp.marked(_watermarked(made), made), made)
+
+
+@cache
+def _watermarked(made: SourceType) -> bytes:
+    return jpeg(watermark.embed(pixels(), made))
