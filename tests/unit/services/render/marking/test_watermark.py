@@ -43,7 +43,7 @@ def test_it_is_not_seen() -> None:
     before = pixels(768, 960)
     difference = watermark.embed(before, SourceType.EDITED_BY_AI) - before
     assert 10 * np.log10(1 / np.mean(difference**2)) > 40
-    assert np.abs(difference).max() < 0.06
+    assert np.abs(difference).max() < 0.08
 
 
 def test_the_same_picture_gets_the_same_mark() -> None:
