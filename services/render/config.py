@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -81,6 +81,12 @@ class RenderSettings(MeshSettings):
     """HOST:PORT, comma-separated: those of the list that this deployment uses. Default: all."""
     render_pool_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     """The longest that one inference of the pool may take."""
+    render_marking: Literal["on", "off"] = "on"
+    """``off``: pictures don't say what they are. For tests only: where the AI Act holds, they must (Art. 50)."""
+    render_c2pa_cert: ExistingFile | None = None
+    """Who signs the pictures' Content Credentials: certificate chain, PEM, the signer's first."""
+    render_c2pa_key: ExistingFile | None = None
+    """Its key, PEM: EC (P-256, P-384) or Ed25519."""
     render_slots: Annotated[int, Field(ge=1, le=64)] = 2
     """Pictures that are made at the same time."""
     render_threads: Annotated[int, Field(ge=1, le=64)] = 1
@@ -101,7 +107,8 @@ class RenderSettings(MeshSettings):
         return processors.load(self.render_processors_file).only(self.render_pool_endpoints)
 
     def needs(self) -> Needs:
-        needs = super().needs().reading(self.render_model_dir).connecting(self.registry_target)
+        needs = super().needs().reading(self.render_model_dir, self.render_c2pa_cert, self.render_c2pa_key)
+        needs = needs.connecting(self.registry_target)
         pool = self.pool()
         needs = needs.reading(self.render_processors_file, *(each.ca for each in pool.listed))
         return replace(needs.connecting(pool.endpoints), decoders=True)

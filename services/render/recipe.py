@@ -27,6 +27,7 @@ from services.render.steps import (
     tone,
     unify,
     watercolour,
+    watermark,
 )
 from services.render.steps.step import Bound, Step
 from services.render.steps.workspace import RecipeOrder, Tools, Workspace
@@ -55,6 +56,7 @@ STEPS: Mapping[str, Step[object]] = MappingProxyType(
             tone,
             unify,
             watercolour,
+            watermark,
         )
     }
 )
@@ -62,7 +64,7 @@ STEPS: Mapping[str, Step[object]] = MappingProxyType(
 
 # Every recipe begins and ends so; a scene file says what lies between.
 PROLOGUE = ("decode", "orient")
-EPILOGUE = ("encode",)
+EPILOGUE = ("watermark", "encode")
 
 
 def complete(middle: Recipe) -> Recipe:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mesh.app import App
 from mesh.assembly import Assembly
@@ -12,6 +12,7 @@ from mesh.forgetting import rinse
 from mesh.forgetting.sweep import Rinse
 from mesh.isolation.metrics import IsolationMetrics
 from mesh.lockdown.locking import Lockdown
+from mesh.log import get_logger
 from services.render import decoding
 from services.render.catalogue import Catalogue
 from services.render.config import RenderSettings
@@ -20,11 +21,15 @@ from services.render.engines.base import Engine, Make
 from services.render.engines.choice import Choice
 from services.render.engines.null import NullEngine
 from services.render.engines.onnx import OnnxEngine
+from services.render.marking import watermark
+from services.render.marking.credentials import Credentials
+from services.render.marking.marked import Marked
 from services.render.metrics import RenderMetrics
 from services.render.servicer import SERVICE, RenderServicer
 from services.render.slots import Slots
 
 _GATEWAY = frozenset({"gateway"})
+_log = get_logger()
 ALLOWED = {f"/{SERVICE}/Render": _GATEWAY, f"/{SERVICE}/ListScenes": _GATEWAY, rinse.METHOD: _GATEWAY}
 
 
@@ -79,6 +84,7 @@ def _engine(
     rinses: list[Rinse],
 ) -> Choice:
     """rinses: gets those of the connections that an engine sends pixels over."""
+    put = watermark.unmarked if settings.render_marking == "off" else watermark.embed
     makers: Mapping[str, Make] = {
         "null": NullEngine,
         "onnx": lambda: OnnxEngine(
@@ -86,11 +92,13 @@ def _engine(
             catalogue=catalogue,
             intra_op_threads=settings.render_threads,
             decode=decode,
+            watermark=put,
         ),
-        "triton": lambda: _triton(settings, parts, catalogue, decode, rinses),
+        "triton": lambda: _triton(settings, parts, catalogue, decode, put, rinses),
     }
+    mark = _mark(settings, catalogue, metrics)
     return Choice(
-        [makers[name]() for name in settings.render_engine],
+        [mark(makers[name]()) for name in settings.render_engine],
         catalogue=catalogue,
         preferred=settings.render_scene_engines,
         fell_back=lambda failed, instead: metrics.fallbacks.labels(failed, instead).inc(),
@@ -98,7 +106,12 @@ def _engine(
 
 
 def _triton(
-    settings: RenderSettings, parts: Assembly, catalogue: Catalogue, decode: Decode, rinses: list[Rinse]
+    settings: RenderSettings,
+    parts: Assembly,
+    catalogue: Catalogue,
+    decode: Decode,
+    put: watermark.Mark,
+    rinses: list[Rinse],
 ) -> Engine:
     # Who doesn't use a pool doesn't load its client.
     from services.render.engines.triton.engine import TritonEngine  # noqa: PLC0415
@@ -114,4 +127,28 @@ def _triton(
         call_seconds=settings.render_pool_seconds,
     )
     rinses.append(lambda: asyncio.to_thread(pool.rinse))
-    return TritonEngine(pool, processors=processors, catalogue=catalogue, decode=decode)
+    return TritonEngine(pool, processors=processors, catalogue=catalogue, decode=decode, watermark=put)
+
+
+def _mark(settings: RenderSettings, catalogue: Catalogue, metrics: RenderMetrics) -> Callable[[Engine], Engine]:
+    """What makes an engine's pictures say what they are. The null engine's are none of a photo, and say nothing."""
+    if settings.render_marking == "off":
+        _log.critical("marking_off")
+        metrics.marking.set(0)
+        return lambda engine: engine
+    if set(settings.render_engine) <= {NullEngine.name}:
+        return lambda engine: engine
+    credentials = Credentials.load(settings.render_c2pa_cert, settings.render_c2pa_key)
+    metrics.credentials_expire.set(credentials.expires)
+
+    def mark(engine: Engine) -> Engine:
+        if engine.name == NullEngine.name:
+            return engine
+        return Marked(
+            engine,
+            catalogue=catalogue,
+            credentials=credentials,
+            marked=lambda kind: metrics.marked.labels(kind).inc(),
+        )
+
+    return mark

@@ -13,6 +13,7 @@ from services.render import models
 from services.render.catalogue import Catalogue
 from services.render.decoding import Decode, decode_here
 from services.render.engines.recipes import SIDE_PX, RecipeEngine
+from services.render.marking.watermark import Mark, unmarked
 from services.render.steps.cut_out import SIDE
 from services.render.steps.pixels import Array
 
@@ -33,9 +34,10 @@ class OnnxEngine(RecipeEngine):
         intra_op_threads: int = 1,
         side: int = SIDE_PX,
         decode: Decode = decode_here,
+        watermark: Mark = unmarked,
     ) -> None:
         """See ``RecipeEngine``. model_dir: where `make setup` put the networks."""
-        super().__init__(catalogue=catalogue, side=side, decode=decode)
+        super().__init__(catalogue=catalogue, side=side, decode=decode, watermark=watermark)
         self._model_dir = model_dir
         self._threads = intra_op_threads
 

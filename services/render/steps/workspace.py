@@ -42,11 +42,12 @@ class Painted:
 @dataclass(frozen=True, slots=True)
 class Tools:
     """networks: the engine's; painted: (key, paint) -> a world from the bounded store, painted when absent;
-    decode: where photos become pixels."""
+    decode: where photos become pixels; watermark: (picture) -> the same with its invisible mark."""
 
     networks: Networks
     painted: Callable[[tuple[str, int, int, int], Callable[[], Painted]], Painted]
     decode: Decode
+    watermark: Callable[[Array], Array] = lambda picture: picture
 
 
 @dataclass(slots=True)
