@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from mesh import errors
-from services.render.picture import Cancelled, Picture, Progress
+from services.render.picture import Cancelled, Job, Picture, Progress
 from services.render.steps import (
     backdrop,
     caption,
@@ -71,21 +72,24 @@ def complete(middle: Recipe) -> Recipe:
 
 
 def run(recipe: Recipe, ws: Workspace, tools: Tools, progress: Progress, cancelled: Cancelled) -> Picture:
-    """Run the steps in order. Raises Invalid (from a step), Cancelled (between two)."""
+    """Run the steps in order. Raises Invalid (from a step); Cancelled and Overdue (between two)."""
     total = sum(step.cost for step in recipe)
     done = 0.0
     for step in recipe:
-        _go_on(cancelled)
+        go_on(ws.job, cancelled)
         progress(step.name, done / total)
         step.run(ws, tools)
         done += step.cost
-    _go_on(cancelled)
+    go_on(ws.job, cancelled)
     if ws.result is None:
         raise RecipeOrder("result")
     progress(recipe[-1].name, 1.0)
     return ws.result
 
 
-def _go_on(cancelled: Cancelled) -> None:
+def go_on(job: Job, cancelled: Cancelled) -> None:
+    """Asked between two pieces of work. Raises Cancelled, or Overdue once the photo's lease has ended."""
     if cancelled():
         raise errors.Cancelled("RENDER_CANCELLED", "The render was taken back.")
+    if time.monotonic() >= job.deadline:
+        raise errors.Overdue("LEASE_EXPIRED", "The lease ended before the work did; try again.")

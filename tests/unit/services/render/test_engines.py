@@ -1,10 +1,11 @@
-"""The engines, with the real networks: every scene renders, the same each time, with no word of the photo left."""
+"""The embedded engine, with the real networks: every scene renders, the same each time, with no word of the photo left.
+
+What holds for every engine is in ``tests.engines``.
+"""
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,11 +65,6 @@ def test_each_scene_renders_twice_the_same_without_metadata(engine: OnnxEngine, 
     assert again == picture.data
 
 
-def test_a_seed_picks_a_variant(engine: OnnxEngine) -> None:
-    first, second = (_render(engine, job(saved(child()), "autumn_wood", seed=seed)).data for seed in (0, 1))
-    assert first != second
-
-
 def test_a_caption_and_its_language_change_the_picture(engine: OnnxEngine) -> None:
     data = saved(child())
     shown = {
@@ -91,23 +87,6 @@ def test_unusual_photos_have_a_result(engine: OnnxEngine, photo: Image.Image, sc
 def test_nothing_to_cut_out_has_a_result(engine: OnnxEngine) -> None:
     plain = Image.new("RGB", (300, 300), (120, 140, 160))
     assert pixels(_render(engine, job(saved(plain), "moonlit_hills")).data).std() > 8
-
-
-def test_two_renders_at_once_are_the_two_renders(engine: OnnxEngine) -> None:
-    jobs = [job(saved(child(skin=skin)), "moonlit_hills") for skin in ("#f4d3bd", "#5a3a28")]
-    alone = [_render(engine, a_job).data for a_job in jobs]
-    with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(lambda a_job: _render(engine, a_job).data, jobs)) == alone
-
-
-def test_a_finished_render_leaves_no_workspace(engine: OnnxEngine) -> None:
-    _render(engine, job(saved(child()), "moonlit_hills"))
-    with pytest.raises(errors.Cancelled):
-        engine.render(
-            job(saved(child()), "moonlit_hills"), lambda step, at: None, iter([False, False, False, True]).__next__
-        )
-    gc.collect()
-    assert not [thing for thing in gc.get_objects() if isinstance(thing, Workspace)]
 
 
 LIKENESS = {"milestone": 0.74, "portrait": 0.87, "enhance": 0.95}
@@ -150,15 +129,6 @@ def _core(rgb: Array, face: Face) -> Array:
     part = rgb[max(0, top) : int(face.y + 0.8 * face.ry), max(0, left) : int(face.x + 0.8 * face.rx)]
     light = luma(resize(part, 96, 112))
     return (light - light.mean()) / max(float(light.std()), 1e-3) * 0.2 + 0.5
-
-
-def test_unknown_scene_and_caption_reach_the_caller(engine: OnnxEngine) -> None:
-    with pytest.raises(errors.Invalid, match="UNKNOWN_SCENE"):
-        _render(engine, job(saved(child()), "nowhere"))
-    with pytest.raises(errors.Invalid, match="UNKNOWN_CAPTION"):
-        _render(engine, job(saved(child()), "moonlit_hills", caption_id="nothing"))
-    with pytest.raises(errors.Invalid, match="PHOTO_TOO_SMALL"):
-        _render(engine, job(saved(child(60, 80)), "moonlit_hills"))
 
 
 def test_the_null_engine_reads_nothing() -> None:
