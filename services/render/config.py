@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -15,7 +15,9 @@ from services.render import models
 from services.render.fair_queue import CLASSES
 
 MIB = 1 << 20
-ENGINES = ("onnx", "null")
+# What NVIDIA's driver asks the kernel: which GPUs there are, and how it was told to work.
+_OF_A_GPU = (Path("/proc/driver/nvidia"), Path("/proc/devices"), Path("/proc/modules"), Path("/sys/module"))
+ENGINES = ("onnx", "diffusers", "null")
 
 
 def _engine_names(value: object) -> tuple[str, ...]:
@@ -60,12 +62,22 @@ class RenderSettings(MeshSettings):
     registry_target: Addresses
     """Purge's address; of each replica, comma-separated, where it has several."""
     render_engine: EngineNames = ("onnx",)
-    """``onnx``, ``null``; several, comma-separated, in order of preference. ``null`` makes no picture of the photo,
+    """``onnx``, ``diffusers``, ``null``; several, comma-separated, in order of preference. ``null`` makes no picture of the photo,
     only a colour for its size: for measuring and testing the mesh."""
     render_scene_engines: Annotated[SceneEngines, Field(default_factory=dict)]
     """``SCENE_ID=ENGINE``, comma-separated: scenes that another engine than the first is to make."""
     render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]
     """Where `make setup` has put the models."""
+    render_diffusers_dir: Path | None = None
+    """For the engine ``diffusers``: the folder with its model (docs/engines.md)."""
+    render_diffusers_manifest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """SHA-256 of that folder's ``manifest.json``, which lists everything that may be loaded."""
+    render_diffusers_device: Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]{1,2})?)$")] = "cpu"
+    """``cpu``, ``cuda`` or ``cuda:N``: where the model runs."""
+    render_diffusers_dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Of the model's weights and its work."""
+    render_safety_checker: Literal["if_present", "required"] = "if_present"
+    """``required``: no start without a safety checker in the model's folder. One that is there is always asked."""
     render_slots: Annotated[int, Field(ge=1, le=64)] = 2
     """Pictures that are made at the same time."""
     render_threads: Annotated[int, Field(ge=1, le=64)] = 1
@@ -78,5 +90,7 @@ class RenderSettings(MeshSettings):
     """The largest scrubbed photo, bytes."""
 
     def needs(self) -> Needs:
-        needs = super().needs().reading(self.render_model_dir).connecting(self.registry_target)
+        needs = super().needs().reading(self.render_model_dir, self.render_diffusers_dir).connecting(self.registry_target)
+        if self.render_diffusers_device != "cpu":
+            needs = needs.using(*Path("/dev").glob("nvidia*")).reading(*_OF_A_GPU)
         return replace(needs, decoders=True)

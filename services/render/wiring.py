@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.attestation import AttestationVerifier
+from mesh.errors import ConfigError
 from mesh.forgetting import rinse
 from mesh.isolation.metrics import IsolationMetrics
 from mesh.lockdown.locking import Lockdown
@@ -14,8 +15,10 @@ from services.render import decoding
 from services.render.catalogue import Catalogue
 from services.render.config import RenderSettings
 from services.render.decoding import Decode
-from services.render.engines.base import Make
+from services.render.engines.base import Engine, Make
 from services.render.engines.choice import Choice
+from services.render.engines.diffusers.engine import DiffusersEngine
+from services.render.engines.diffusers.pipeline import Weights
 from services.render.engines.null import NullEngine
 from services.render.engines.onnx import OnnxEngine
 from services.render.metrics import RenderMetrics
@@ -68,6 +71,7 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
 
 def _engine(settings: RenderSettings, catalogue: Catalogue, decode: Decode, metrics: RenderMetrics) -> Choice:
     makers: Mapping[str, Make] = {
+        "diffusers": lambda: _diffusers(settings, catalogue, decode),
         "null": NullEngine,
         "onnx": lambda: OnnxEngine(
             model_dir=settings.render_model_dir,
@@ -81,4 +85,23 @@ def _engine(settings: RenderSettings, catalogue: Catalogue, decode: Decode, metr
         catalogue=catalogue,
         preferred=settings.render_scene_engines,
         fell_back=lambda failed, instead: metrics.fallbacks.labels(failed, instead).inc(),
+    )
+
+
+def _diffusers(settings: RenderSettings, catalogue: Catalogue, decode: Decode) -> Engine:
+    if settings.render_diffusers_dir is None or not settings.render_diffusers_manifest:
+        missing = "MANIFEST" if settings.render_diffusers_dir else "DIR"
+        raise ConfigError(f"MAYFLY_RENDER_DIFFUSERS_{missing}: is not set, and the engine diffusers needs it")
+    return DiffusersEngine(
+        weights=Weights(
+            settings.render_diffusers_dir,
+            settings.render_diffusers_manifest,
+            device=settings.render_diffusers_device,
+            dtype=settings.render_diffusers_dtype,
+            threads=settings.render_threads,
+            checker_required=settings.render_safety_checker == "required",
+        ),
+        model_dir=settings.render_model_dir,
+        catalogue=catalogue,
+        decode=decode,
     )

@@ -12,13 +12,15 @@ from services.render.catalogue import Catalogue
 from services.render.decoding import Decode, decode_here
 from services.render.engines.painted import PaintedStore
 from services.render.picture import Cancelled, Job, Picture, Progress
+from services.render.scene import Scene
 from services.render.steps.workspace import Networks, Tools, Workspace
 
 SIDE_PX = 1280
 
 
 class RecipeEngine(ABC):
-    """Steps run in the caller's thread. ``OnnxEngine`` and ``TritonEngine`` say which networks the steps are lent."""
+    """Steps run in the caller's thread. ``OnnxEngine`` and ``TritonEngine`` say which networks the steps are lent;
+    ``DiffusersEngine`` has a model of its own in the place of some steps."""
 
     name = ""
     processors: tuple[str, ...] = ()
@@ -38,6 +40,10 @@ class RecipeEngine(ABC):
         """The networks as one job sees them."""
         return networks
 
+    def steps(self, scene: Scene, job: Job, progress: Progress, cancelled: Cancelled) -> recipe.Recipe:
+        """What is run for one job."""
+        return scene.recipe
+
     def start(self) -> None:
         """Raises ConfigError when a model file is missing or altered, or a font package is."""
         fonts.load()
@@ -53,7 +59,7 @@ class RecipeEngine(ABC):
         scene = self._catalogue.get(job.scene_id)
         ws = Workspace(job, scene.id, scene.kind, scene.min_side, scene.caption(job.caption_id, job.locale), self._side)
         tools = replace(self._tools, networks=self.lent(self._tools.networks, job, cancelled))
-        return recipe.run(scene.recipe, ws, tools, progress, cancelled)
+        return recipe.run(self.steps(scene, job, progress, cancelled), ws, tools, progress, cancelled)
 
     def close(self) -> None:
         self._tools = None

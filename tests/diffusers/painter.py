@@ -1,0 +1,56 @@
+"""A process that paints as render does, and stops to be looked at: in the midst of a picture, and once it is gone.
+
+python -m tests.diffusers.painter WEIGHTS MANIFEST SCENE < PHOTO: length and bytes of a photo, then a line for each stop.
+Writes a line at each: "midway", "gone".
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mesh.forgetting import environment
+
+
+def main() -> None:
+    if not os.environ.get("MAYFLY_TEST_RETENTIVE"):
+        environment.ensure()
+    from services.render import models
+    from services.render.catalogue import Catalogue
+    from services.render.engines.diffusers.engine import DiffusersEngine
+    from services.render.engines.diffusers.pipeline import Weights
+    from tests.engines.contract import SIDE
+    from tests.scene_subjects import child, job, saved
+
+    folder, manifest, scene = sys.argv[1:]
+    engine = DiffusersEngine(
+        weights=Weights(Path(folder), manifest), model_dir=models.default_dir(), catalogue=Catalogue.load(), side=SIDE
+    )
+    engine.start()
+    photo = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))
+    stopped: list[str] = []
+
+    def progress(step: str, at: float) -> None:
+        if step == "diffuse":
+            stopped.append(step)
+            if len(stopped) == 4:
+                stop("midway")
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(engine.render, job(saved(child()), scene), lambda step, at: None, lambda: False).result()
+        pool.submit(engine.render, job(photo, scene), progress, lambda: False).result()
+        del photo
+        gc.collect()
+        stop("gone")
+
+
+def stop(where: str) -> None:
+    print(where, flush=True)
+    sys.stdin.buffer.readline()
+
+
+if __name__ == "__main__":
+    main()
