@@ -62,8 +62,8 @@ class RenderSettings(MeshSettings):
     registry_target: Addresses
     """Purge's address; of each replica, comma-separated, where it has several."""
     render_engine: EngineNames = ("onnx",)
-    """``onnx``, ``diffusers``, ``null``; several, comma-separated, in order of preference. ``null`` makes no picture of the photo,
-    only a colour for its size: for measuring and testing the mesh."""
+    """``onnx``, ``diffusers``, ``null``; several, comma-separated, in order of preference. ``null`` makes no picture of
+    the photo, only a colour for its size: for measuring and testing the mesh."""
     render_scene_engines: Annotated[SceneEngines, Field(default_factory=dict)]
     """``SCENE_ID=ENGINE``, comma-separated: scenes that another engine than the first is to make."""
     render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]
@@ -90,7 +90,8 @@ class RenderSettings(MeshSettings):
     """The largest scrubbed photo, bytes."""
 
     def needs(self) -> Needs:
-        needs = super().needs().reading(self.render_model_dir, self.render_diffusers_dir).connecting(self.registry_target)
+        needs = super().needs().connecting(self.registry_target)
+        needs = needs.reading(self.render_model_dir, self.render_diffusers_dir)
         if self.render_diffusers_device != "cpu":
             needs = needs.using(*Path("/dev").glob("nvidia*")).reading(*_OF_A_GPU)
         return replace(needs, decoders=True)

@@ -23,8 +23,8 @@ class Job:
     caption_id:   "" takes the scene's first caption.
     locale:       BCP 47; "" is "en".
     seed:         any int; the same (photo, scene, seed) gives the same picture.
-    deadline:     ``time.monotonic()``'s, s: the end of the photo's lease. No step begins, and no remote network is waited
-                  for, beyond it.
+    deadline:     ``time.monotonic()``'s, s: the end of the photo's lease. No step begins, and no remote network is
+                  waited for, beyond it.
     """
 
     photo: Sequence[bytes]

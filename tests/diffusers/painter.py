@@ -1,7 +1,7 @@
 """A process that paints as render does, and stops to be looked at: in the midst of a picture, and once it is gone.
 
-python -m tests.diffusers.painter WEIGHTS MANIFEST SCENE < PHOTO: length and bytes of a photo, then a line for each stop.
-Writes a line at each: "midway", "gone".
+python -m tests.diffusers.painter WEIGHTS MANIFEST SCENE. Its input: length and bytes of a photo, then a line to go on
+from each stop. It writes a line at each: "midway", "gone".
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def main() -> None:
 
 
 def stop(where: str) -> None:
-    print(where, flush=True)
+    sys.stdout.write(f"{where}\n")
+    sys.stdout.flush()
     sys.stdin.buffer.readline()
 
 

@@ -50,11 +50,9 @@ def tensors_of(engine: DiffusersEngine, photo: bytes, scene: str) -> list[Needle
     assert pipeline is not None
 
     def see(module: Any, given: tuple[Any, ...], made: Any) -> None:
-        for what, value in (("given", given[0] if given else None), ("made", made)):
-            value = getattr(value, "sample", value)
-            value = value[0] if isinstance(value, tuple) else value
-            if hasattr(value, "numpy"):
-                seen.append(Needle(f"{type(module).__name__} {what}", np.ascontiguousarray(value.numpy()).tobytes()))
+        for what, value in (("given", given[0]), ("made", made)):
+            tensor = value[0] if isinstance(value, tuple) else value
+            seen.append(Needle(f"{type(module).__name__} {what}", np.ascontiguousarray(tensor.numpy()).tobytes()))
 
     parts = pipeline._around
     with ExitStack() as hooked:

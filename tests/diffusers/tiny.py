@@ -7,6 +7,7 @@ steps and keeps state is the real thing.
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +38,15 @@ def build(
     kind(
         vae=_vae(diffusers),
         text_encoder=_text_encoder(loaded.transformers),
-        tokenizer=_tokenizer(loaded.transformers, folder / "words"),
+        tokenizer=_tokenizer(loaded.transformers),
         unet=unet,
         scheduler=diffusers.DDIMScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, clip_sample=False
         ),
         safety_checker=_checker(loaded, threshold) if threshold is not None else None,
         feature_extractor=_extractor(loaded.transformers),
         requires_safety_checker=threshold is not None,
     ).save_pretrained(folder / MODEL, safe_serialization=True)
-    for file in (folder / "words").iterdir():
-        file.unlink()
-    (folder / "words").rmdir()
     if identity:
         _adapter(loaded, unet, folder / IDENTITY)
     return Weights(folder, manifest.write(folder))
@@ -90,11 +88,12 @@ def _words() -> dict[str, int]:
     return {word: at for at, word in enumerate(words)}
 
 
-def _tokenizer(transformers: Any, folder: Path) -> Any:
-    folder.mkdir(parents=True)
-    (folder / "vocab.json").write_text(json.dumps(_words()))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    return transformers.CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=77)
+def _tokenizer(transformers: Any) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        vocabulary, merges = Path(folder) / "vocab.json", Path(folder) / "merges.txt"
+        vocabulary.write_text(json.dumps(_words()))
+        merges.write_text("#version: 0.2\n")
+        return transformers.CLIPTokenizer(str(vocabulary), str(merges), model_max_length=77)
 
 
 def _text_encoder(transformers: Any) -> Any:
@@ -121,9 +120,7 @@ def _extractor(transformers: Any) -> Any:
 def _checker(loaded: libraries.Libraries, threshold: float) -> Any:
     from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
 
-    config = loaded.transformers.CLIPConfig(
-        vision_config=_vision(loaded.transformers).to_dict(), projection_dim=WIDTH
-    )
+    config = loaded.transformers.CLIPConfig(vision_config=_vision(loaded.transformers).to_dict(), projection_dim=WIDTH)
     checker = StableDiffusionSafetyChecker(config).eval()
     for weights in (checker.concept_embeds_weights, checker.special_care_embeds_weights):
         weights.data.fill_(threshold)
@@ -139,7 +136,7 @@ def _adapter(loaded: libraries.Libraries, unet: Any, folder: Path) -> None:
         "image_proj.norm.weight": torch.ones(WIDTH),
         "image_proj.norm.bias": torch.zeros(WIDTH),
     }
-    for at, (name, processor) in enumerate(unet.attn_processors.items()):
+    for at, name in enumerate(unet.attn_processors):
         if name.endswith("attn2.processor"):
             block = unet.get_submodule(name.removesuffix(".processor"))
             for kind in ("to_k_ip", "to_v_ip"):

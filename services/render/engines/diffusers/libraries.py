@@ -47,7 +47,9 @@ def are_installed() -> bool:
 def load(threads: int) -> Libraries:
     """Imports them; takes seconds. threads: of one operation on the CPU. Raises ConfigError where they aren't."""
     if not are_installed():
-        raise ConfigError("MAYFLY_RENDER_ENGINE: diffusers takes the extra of that name: pip install 'mayfly[diffusers]'")
+        raise ConfigError(
+            "MAYFLY_RENDER_ENGINE: diffusers takes the extra of that name: pip install 'mayfly[diffusers]'"
+        )
     os.environ.update(ENVIRONMENT, OMP_NUM_THREADS=str(threads))
     torch, diffusers, transformers = map(importlib.import_module, PACKAGES)
     torch.set_num_threads(threads)

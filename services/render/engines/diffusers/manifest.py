@@ -90,7 +90,9 @@ def main() -> None:
         sha256 = write(args.folder)
     except ConfigError as error:
         parser.exit(78, f"{error}\n")
-    sys.stdout.write(f"MAYFLY_RENDER_DIFFUSERS_DIR={args.folder.resolve()}\nMAYFLY_RENDER_DIFFUSERS_MANIFEST={sha256}\n")
+    sys.stdout.write(
+        f"MAYFLY_RENDER_DIFFUSERS_DIR={args.folder.resolve()}\nMAYFLY_RENDER_DIFFUSERS_MANIFEST={sha256}\n"
+    )
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ class Pipeline:
     """Called from several worker threads; the model works for one of them at a time.
 
     A pipeline keeps state while it runs (its scheduler's, the adapter's weight), so two at once would mix two photos.
-    Nor are photos put into one batch: scenes differ in steps and strength, one that is taken back would have to wait for
-    the others, and a failure would be everybody's.
+    Nor are photos put into one batch: scenes differ in steps and strength, one that is taken back would have to wait
+    for the others, and a failure would be everybody's.
     """
 
     def __init__(self, weights: Weights) -> None:
@@ -88,7 +88,7 @@ class Pipeline:
     def _load(self, weights: Weights) -> None:
         diffusers, dtype = self._libraries.diffusers, getattr(self._libraries.torch, weights.dtype)
         around = diffusers.AutoPipelineForInpainting.from_pretrained(
-            weights.folder / MODEL, local_files_only=True, use_safetensors=True, torch_dtype=dtype
+            weights.folder / MODEL, local_files_only=True, use_safetensors=True, dtype=dtype
         )
         self.checker = safety.of(around, self._libraries.torch)
         self.knows_faces = (weights.folder / IDENTITY).is_dir()
@@ -201,7 +201,8 @@ class Pipeline:
     def _fit(self, width: int, height: int) -> tuple[int, int]:
         """The size at which the model works: as many pixels as it was trained on, in the picture's shape."""
         scale = self.native / (width * height) ** 0.5
-        return tuple(max(1, round(side * scale / _MULTIPLE)) * _MULTIPLE for side in (width, height))  # type: ignore[return-value]
+        wide, high = (max(1, round(side * scale / _MULTIPLE)) * _MULTIPLE for side in (width, height))
+        return wide, high
 
     def _empty_cache(self) -> None:
         """What torch's own allocator keeps of a picture on a GPU goes back to the driver."""

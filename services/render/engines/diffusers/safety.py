@@ -1,7 +1,7 @@
 """A look at what a model has made before anybody else sees it.
 
-A checker that comes with a model would have the pipeline hand out a black picture in silence. Here it only judges, and a
-picture that it refuses is an error that says so.
+A checker that comes with a model would have the pipeline hand out a black picture in silence. Here it only judges, and
+a picture that it refuses is an error that says so.
 """
 
 from __future__ import annotations

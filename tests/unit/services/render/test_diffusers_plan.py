@@ -21,7 +21,7 @@ MADE = [scene for scene in CATALOGUE.scenes() if scene.diffusion is not None]
 
 
 def test_every_step_is_known_to_stay_or_to_go() -> None:
-    assert plan.KEPT | plan.REPLACED == set(recipe.STEPS), "a new step belongs into one of plan's two sets"
+    assert set(recipe.STEPS) == plan.KEPT | plan.REPLACED, "a new step belongs into one of plan's two sets"
     assert not plan.KEPT & plan.REPLACED
 
 
