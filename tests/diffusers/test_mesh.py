@@ -20,7 +20,7 @@ from tests.diffusers import needs_the_extra, tiny
 from tests.e2e import keys
 from tests.scene_subjects import pixels
 
-pytestmark = needs_the_extra
+pytestmark = [needs_the_extra, pytest.mark.timeout(400)]  # a model starts twice
 
 
 def told(weights: Weights) -> dict[str, str]:

@@ -26,6 +26,8 @@ ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "critical",
     # A pool of threads that would be started by the first prompt.
     "TOKENIZERS_PARALLELISM": "false",
+    # torch.compile, which is not used, wants a folder for its cache as soon as it is imported; here nobody can write.
+    "TORCHINDUCTOR_CACHE_DIR": "/proc",
     # Compiled kernels go into the home folder otherwise.
     "CUDA_CACHE_DISABLE": "1",
 }
@@ -52,6 +54,8 @@ def load(threads: int) -> Libraries:
         )
     os.environ.update(ENVIRONMENT, OMP_NUM_THREADS=str(threads))
     torch, diffusers, transformers = map(importlib.import_module, PACKAGES)
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()
     torch.set_num_threads(threads)
     # The same photo, scene and seed make the same picture: no choice of kernels by trying which is faster today.
     torch.backends.cudnn.benchmark = False
