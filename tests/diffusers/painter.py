@@ -1,7 +1,7 @@
 """A process that paints as render does, and stops to be looked at: in the midst of a picture, and once it is gone.
 
-python -m tests.diffusers.painter WEIGHTS MANIFEST SCENE. Its input: length and bytes of a photo, then a line to go on
-from each stop. It writes a line at each: "midway", "gone".
+python -m tests.diffusers.painter WEIGHTS MANIFEST SCENE. Its input: a photo's length (four bytes) and bytes, then a
+byte to go on from each stop. It writes a line at each: "midway", "gone".
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def main() -> None:
         weights=Weights(Path(folder), manifest), model_dir=models.default_dir(), catalogue=Catalogue.load(), side=SIDE
     )
     engine.start()
-    photo = sys.stdin.buffer.read(int(sys.stdin.buffer.readline()))
+    photo = b"".join(pieces())
     stopped: list[str] = []
 
     def progress(step: str, at: float) -> None:
@@ -47,10 +48,19 @@ def main() -> None:
         stop("gone")
 
 
+def pieces() -> Iterator[bytes]:
+    """Not by ``sys.stdin``, whose buffer would keep some of it."""
+    left = int.from_bytes(os.read(0, 4), "big")
+    while left:
+        piece = os.read(0, left)
+        left -= len(piece)
+        yield piece
+
+
 def stop(where: str) -> None:
     sys.stdout.write(f"{where}\n")
     sys.stdout.flush()
-    sys.stdin.buffer.readline()
+    os.read(0, 1)
 
 
 if __name__ == "__main__":
