@@ -15,6 +15,9 @@ from pathlib import Path
 
 from mesh.forgetting import environment
 
+NEARLY_DONE = 15
+"""Of the seventeen times that a watercolour's model tells how far it is."""
+
 
 def main() -> None:
     if not os.environ.get("MAYFLY_TEST_RETENTIVE"):
@@ -37,7 +40,7 @@ def main() -> None:
     def progress(step: str, at: float) -> None:
         if step == "diffuse":
             stopped.append(step)
-            if len(stopped) == 4:
+            if len(stopped) == NEARLY_DONE:
                 stop("midway")
 
     with ThreadPoolExecutor(1) as pool:
