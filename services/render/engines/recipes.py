@@ -14,13 +14,15 @@ from services.render.engines.painted import PaintedStore
 from services.render.marking import source_type
 from services.render.marking.watermark import Mark, unmarked
 from services.render.picture import Cancelled, Job, Picture, Progress
+from services.render.scene import Scene
 from services.render.steps.workspace import Networks, Tools, Workspace
 
 SIDE_PX = 1280
 
 
 class RecipeEngine(ABC):
-    """Steps run in the caller's thread. ``OnnxEngine`` and ``TritonEngine`` say which networks the steps are lent."""
+    """Steps run in the caller's thread. ``OnnxEngine`` and ``TritonEngine`` say which networks the steps are lent;
+    ``DiffusersEngine`` has a model of its own in the place of some steps."""
 
     name = ""
     processors: tuple[str, ...] = ()
@@ -48,6 +50,10 @@ class RecipeEngine(ABC):
         """The networks as one job sees them."""
         return networks
 
+    def steps(self, scene: Scene, job: Job, progress: Progress, cancelled: Cancelled) -> recipe.Recipe:
+        """What is run for one job."""
+        return scene.recipe
+
     def start(self) -> None:
         """Raises ConfigError when a model file is missing or altered, or a font package is."""
         fonts.load()
@@ -68,7 +74,7 @@ class RecipeEngine(ABC):
             networks=self.lent(self._tools.networks, job, cancelled),
             watermark=lambda picture: self._watermark(picture, made),
         )
-        return recipe.run(scene.recipe, ws, tools, progress, cancelled)
+        return recipe.run(self.steps(scene, job, progress, cancelled), ws, tools, progress, cancelled)
 
     def close(self) -> None:
         self._tools = None

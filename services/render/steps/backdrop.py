@@ -104,8 +104,7 @@ class Params:
 
 
 def run(ws: Workspace, params: Params, tools: Tools) -> None:
-    long, short = ws.side, round(ws.side * SHAPE)
-    width, height = (long, short) if _lies(ws.need_alpha()) else (short, long)
+    width, height = canvas(ws)
     variant = ws.job.seed % VARIANTS
     world = tools.painted(
         (ws.scene_id, variant, width, height), lambda: _paint(params, width, height, variant, ws.scene_id, tools)
@@ -113,6 +112,12 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     ws.light = Light(params.light[0] * width, params.light[1] * height, params.light_color, params.ambient)
     ws.picture = from_bytes(world.back)
     ws.front = from_bytes(world.front)
+
+
+def canvas(ws: Workspace) -> tuple[int, int]:
+    """Width and height in px: lying, if the subject does."""
+    long, short = ws.side, round(ws.side * SHAPE)
+    return (long, short) if _lies(ws.need_alpha()) else (short, long)
 
 
 def _lies(alpha: Array) -> bool:

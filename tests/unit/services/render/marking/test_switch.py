@@ -12,10 +12,8 @@ from mesh.config import load
 from mesh.errors import ConfigError
 from services.render.catalogue import Catalogue
 from services.render.config import RenderSettings
-from services.render.decoding import decode_here
 from services.render.marking.marked import Marked
-from services.render.metrics import RenderMetrics
-from services.render.wiring import _engine
+from tests.unit.services.render.deployments import deployed
 from tests.unit.services.render.marking.marks import signer_files
 
 CATALOGUE = Catalogue.load()
@@ -35,7 +33,7 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
 def _built() -> tuple[dict[str, bool], CollectorRegistry]:
     """engine -> whether its pictures are marked."""
     registry = CollectorRegistry()
-    choice = _engine(load(RenderSettings, "render"), CATALOGUE, decode_here, RenderMetrics(registry))
+    choice = deployed(load(RenderSettings, "render"), registry).engine()
     return {engine.name: isinstance(engine, Marked) for engine in choice._engines}, registry
 
 
