@@ -9,6 +9,7 @@ from mesh import errors
 from services.render.picture import Cancelled, Picture, Progress
 from services.render.steps import (
     backdrop,
+    blend_face,
     caption,
     compose,
     cut_out,
@@ -17,15 +18,24 @@ from services.render.steps import (
     encode,
     face,
     finish,
+    frame,
     light,
+    linocut,
+    mend,
     oils,
     orient,
+    outpaint,
+    pastel,
+    pencil,
     place,
     refine,
+    shadow,
     soft_background,
     tone,
+    unfade,
     unify,
     watercolour,
+    white_balance,
 )
 from services.render.steps.step import Bound, Step
 from services.render.steps.workspace import RecipeOrder, Tools, Workspace
@@ -37,6 +47,7 @@ STEPS: Mapping[str, Step[object]] = MappingProxyType(
         module.__name__.rpartition(".")[2]: module.STEP
         for module in (
             backdrop,
+            blend_face,
             caption,
             compose,
             cut_out,
@@ -45,15 +56,24 @@ STEPS: Mapping[str, Step[object]] = MappingProxyType(
             encode,
             face,
             finish,
+            frame,
             light,
+            linocut,
+            mend,
             oils,
             orient,
+            outpaint,
+            pastel,
+            pencil,
             place,
             refine,
+            shadow,
             soft_background,
             tone,
+            unfade,
             unify,
             watercolour,
+            white_balance,
         )
     }
 )

@@ -54,8 +54,8 @@ class Board:
         self.rgb[area] += (ink - self.rgb[area]) * share
         self.alpha[area] = after
 
-    def add_light(self, color: Color, mask: Array) -> None:
-        """Screen ``color`` onto what is there."""
+    def add_light(self, color: Array | Color, mask: Array) -> None:
+        """Screen ``color`` (one, or (H, W, 3)) onto what is there."""
         self.rgb += (1 - np.clip(self.rgb, 0, 1)) * np.asarray(color, np.float32) * mask[..., None]
 
     def grid(self) -> tuple[Array, Array]:
