@@ -52,7 +52,9 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
 def _saliency(photo: Array, tools: Tools) -> Array:
     height, width = photo.shape[:2]
     small = resize(photo, SIDE, SIDE)
-    small = small / max(float(small.max()), 1e-6)
+    # A faded print or a dark room has little contrast, and the network sees by contrast.
+    low, high = (float(v) for v in np.percentile(small, (0.5, 99.5)))
+    small = np.clip((small - low) / max(high - low, 0.1), 0, 1)
     out = tools.networks.cut_out(np.asarray((small - _MEAN) / _STD, np.float32))
     low, high = float(out.min()), float(out.max())
     if high - low < 0.2:  # flat: nothing stands out; stretching it would invent a subject

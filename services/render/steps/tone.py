@@ -41,10 +41,10 @@ def _expose(photo: Array, weight: Array | None, params: Params) -> Array:
         inside = light.ravel()
     low, high = (float(v) for v in np.percentile(light, (0.4, 99.6)))
     # Most of the way to full range, not all: a hazy morning may stay one.
-    low, high = min(low, 0.12) * 0.6, min(1.0, max(high, 0.45) + 0.04)
+    low, high = min(low, 0.12) * 0.6, min(1.0, max(high, 0.30) + 0.04)
     photo = clip((photo - low) / max(high - low, 0.05))
     median = float(np.clip((np.median(inside) - low) / max(high - low, 0.05), 0.04, 0.96))
-    gamma = np.clip(np.log(params.target) / np.log(median), 0.5, 1.5)
+    gamma = np.clip(np.log(params.target) / np.log(median), 0.42, 1.5)
     photo = np.power(photo, np.float32(1 + (gamma - 1) * params.exposure))
     # A cubic S around the middle.
     return mix(photo, photo * photo * (3 - 2 * photo), params.contrast * 0.5)
