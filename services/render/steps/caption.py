@@ -16,7 +16,6 @@ from services.render.steps.pixels import Array, blur, clip, from_bytes, luma, mi
 from services.render.steps.step import Step
 from services.render.steps.workspace import Face, Tools, Workspace
 
-
 LEAST = 0.18  # difference in luma between words and what is behind them, below which ink and shade change places
 
 
@@ -91,7 +90,7 @@ def _clear_of(face: Face | None, top: int, left: int, mask: Array, height: int) 
 
 
 def _legible(params: Params, picture: Array, cover: Array) -> Params:
-    """The scene's own ink on its own sky; where a subject came to stand behind the words, light on dark or the reverse."""
+    """The scene's own ink on its own sky; where a subject came to stand behind the words, its shade takes its place."""
     behind = float((luma(picture) * cover).sum() / max(float(cover.sum()), 1.0))
     ink, shade = (float(luma(np.asarray(c, np.float32))) for c in (params.ink, params.shade))
     if abs(ink - behind) >= LEAST or abs(shade - behind) < abs(ink - behind):
