@@ -118,6 +118,26 @@ def test_refine_takes_the_old_background_out_of_the_edge() -> None:
     assert ws.need_photo()[band][:, 1].mean() < 0.40, "the subject's green is 0.3, the wall's 0.9"
 
 
+def test_refine_drops_what_was_half_seen_beside_the_subject_and_keeps_what_hangs_below() -> None:
+    coarse = np.zeros((300, 240), np.float32)
+    coarse[60:160, 90:150] = 1.0
+    coarse[80:140, 0:60] = 0.5  # a flag beside it
+    coarse[160:, 100:140] = 0.5  # legs in shadow
+    kept = refine._supported(coarse, 3.6)
+    assert kept[90:130, 10:50].max() < 0.05
+    assert kept[170:290, 105:135].min() > 0.4
+    assert kept[70:150, 100:140].min() > 0.95
+
+
+def test_a_doubt_inside_the_subject_is_no_hole() -> None:
+    ws = _photo()
+    alpha = outline(240, 300)
+    alpha[100:112, 110:122] = 0.4
+    ws.alpha = alpha
+    refine.STEP.run(ws, refine.Params(), tools())
+    assert ws.need_alpha()[100:112, 110:122].min() > 0.95
+
+
 def test_face_lies_over_the_drawn_face() -> None:
     ws = _cut()
     found = ws.need_face()
@@ -418,6 +438,16 @@ def test_a_long_caption_stays_inside(font: str) -> None:
     caption.STEP.run(ws, caption.Params(font=font, size=0.2), tools())
     assert ws.need_picture()[:, :4].max() < 0.2
     assert ws.need_picture()[:, -4:].max() < 0.2
+
+
+@pytest.mark.parametrize(("behind", "dark"), [(0.1, False), (0.9, True)])
+def test_words_stay_legible_over_whatever_came_to_stand_behind_them(behind: float, dark: bool) -> None:
+    ws = workspace(job(b""), caption="sechs Monate", side=SIDE)
+    ws.picture = np.full((SIDE, 256, 3), behind, np.float32)
+    ink, shade = ((0.15, 0.15, 0.2), (1.0, 1.0, 1.0)) if not dark else ((1.0, 1.0, 0.95), (0.1, 0.1, 0.2))
+    caption.STEP.run(ws, caption.Params(ink=ink, shade=shade), tools())
+    light = luma(ws.need_picture())
+    assert (light.min() < 0.3) if dark else (light.max() > 0.8)
 
 
 def test_no_caption_changes_nothing() -> None:
