@@ -136,7 +136,7 @@ class Pen:
     def polygon(self, points: Array, color: Array) -> None:
         """points: (N, 2), x and y in the board's px."""
         moved = (np.asarray(points, np.float32) - (0, self._top)) * self.SCALE
-        self._draw.polygon([(float(x), float(y)) for x, y in moved], fill=_ink(color))
+        self._draw.polygon(moved.ravel().tolist(), fill=_ink(color))
 
     def dab(self, x: float, y: float, rx: float, ry: float, color: Array) -> None:
         x, y, rx, ry = x * self.SCALE, (y - self._top) * self.SCALE, rx * self.SCALE, ry * self.SCALE
@@ -145,7 +145,7 @@ class Pen:
     def line(self, points: Array, width: float, color: Array) -> None:
         moved = (np.asarray(points, np.float32) - (0, self._top)) * self.SCALE
         self._draw.line(
-            [(float(x), float(y)) for x, y in moved],
+            moved.ravel().tolist(),
             fill=_ink(color),
             width=max(1, round(width * self.SCALE)),
             joint="curve",
