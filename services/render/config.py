@@ -71,8 +71,8 @@ class RenderSettings(MeshSettings):
     registry_target: Addresses
     """Purge's address; of each replica, comma-separated, where it has several."""
     render_engine: EngineNames = ("onnx",)
-    """``onnx``, ``triton``, ``diffusers``, ``null``; several, comma-separated, in order of preference. ``null`` makes no
-    picture of the photo, only a colour for its size: for measuring and testing the mesh."""
+    """``onnx``, ``triton``, ``diffusers``, ``null``; several, comma-separated, in order of preference. ``null`` makes
+    no picture of the photo, only a colour for its size: for measuring and testing the mesh."""
     render_scene_engines: Annotated[SceneEngines, Field(default_factory=dict)]
     """``SCENE_ID=ENGINE``, comma-separated: scenes that another engine than the first is to make."""
     render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]
