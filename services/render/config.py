@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from mesh.config import Addresses, MeshSettings
@@ -50,6 +50,15 @@ def _class_weights(value: object) -> dict[str, float]:
 
 
 EngineNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_engine_names)]
+
+
+def _folder(value: Path | None) -> Path | None:
+    if value is not None and not value.is_dir():
+        raise ValueError("no such folder")
+    return value
+
+
+ExistingFolder = Annotated[Path | None, AfterValidator(_folder)]
 ClassWeights = Annotated[dict[str, float], NoDecode, BeforeValidator(_class_weights)]
 SceneEngines = Annotated[dict[str, str], NoDecode, BeforeValidator(_scene_engines)]
 
@@ -64,6 +73,8 @@ class RenderSettings(MeshSettings):
     only a colour for its size: for measuring and testing the mesh."""
     render_scene_engines: Annotated[SceneEngines, Field(default_factory=dict)]
     """``SCENE_ID=ENGINE``, comma-separated: scenes that another engine than the first is to make."""
+    render_scenes_dir: ExistingFolder = None
+    """A folder of the deployment's own scenes, beside the built-in ones. SIGHUP has both read again."""
     render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]
     """Where `make setup` has put the models."""
     render_slots: Annotated[int, Field(ge=1, le=64)] = 2
@@ -78,5 +89,5 @@ class RenderSettings(MeshSettings):
     """The largest scrubbed photo, bytes."""
 
     def needs(self) -> Needs:
-        needs = super().needs().reading(self.render_model_dir).connecting(self.registry_target)
+        needs = super().needs().reading(self.render_model_dir, self.render_scenes_dir).connecting(self.registry_target)
         return replace(needs, decoders=True)

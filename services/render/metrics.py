@@ -45,3 +45,9 @@ class RenderMetrics:
             ("engine", "instead"),
             registry=registry,
         )
+        self.scenes = Gauge("mayfly_render_scenes", "Scenes that are served.", registry=registry)
+        self.scenes_refused = Gauge(
+            "mayfly_render_scenes_refused",
+            "1 while the scenes in the folders are not those that are served, since something is wrong with them.",
+            registry=registry,
+        )

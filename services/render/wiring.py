@@ -19,6 +19,7 @@ from services.render.engines.choice import Choice
 from services.render.engines.null import NullEngine
 from services.render.engines.onnx import OnnxEngine
 from services.render.metrics import RenderMetrics
+from services.render.rereading import Rereading
 from services.render.servicer import SERVICE, RenderServicer
 from services.render.slots import Slots
 
@@ -29,7 +30,7 @@ ALLOWED = {f"/{SERVICE}/Render": _GATEWAY, f"/{SERVICE}/ListScenes": _GATEWAY, r
 def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     """Render, ready to run. ConfigError if its environment, a scene or a model is wrong."""
     parts = Assembly("render", settings, lockdown)
-    catalogue = Catalogue.load()
+    catalogue = Catalogue.load(own=settings.render_scenes_dir)
     isolated = decoding.workers(
         slots=settings.render_slots,
         metrics=IsolationMetrics(parts.metrics.registry, "render"),
@@ -39,7 +40,8 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     parts.isolate()
     metrics = RenderMetrics(parts.metrics.registry)
     engine = _engine(settings, catalogue, decoding.IsolatedDecode(isolated), metrics)
-    catalogue = catalogue.only(engine.can_make)
+    catalogue.take(catalogue.only(engine.can_make))
+    rereading = Rereading(catalogue, lambda: _read_again(settings, engine), metrics)
     book, stream, channel = parts.custody(settings.registry_target, processors=engine.processors)
     slots = Slots(
         engine,
@@ -51,6 +53,7 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     )
     parts.health.checks["engine"] = lambda: slots.ready and engine.ready()
     parts.health.checks["decoders"] = lambda: isolated.ready
+    parts.health.pages["scenes"] = rereading.page
     server = parts.inside_server(ALLOWED)
     RenderServicer(
         book=book,
@@ -63,7 +66,13 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     rinse.add_to(server.grpc)
     if settings.reflection:
         server.serve_reflection((SERVICE,))
-    return parts.app(channel, stream, isolated, slots, parts.sweep(book), server=server)
+    return parts.app(channel, stream, isolated, slots, rereading, parts.sweep(book), server=server)
+
+
+def _read_again(settings: RenderSettings, engine: Choice) -> Catalogue:
+    found = Catalogue.load(own=settings.render_scenes_dir)
+    engine.check(found)
+    return found.only(engine.can_make)
 
 
 def _engine(settings: RenderSettings, catalogue: Catalogue, decode: Decode, metrics: RenderMetrics) -> Choice:

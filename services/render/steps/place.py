@@ -15,7 +15,7 @@ from services.render.steps.layers.board import fbm
 from services.render.steps.params import number
 from services.render.steps.pixels import Array, clip, resize, smoothstep
 from services.render.steps.step import Step
-from services.render.steps.workspace import Face, Tools, Workspace
+from services.render.steps.workspace import Tools, Workspace
 
 MOST = 3.2  # enlargement; beyond it a small subject stays small rather than turning to mush
 
@@ -65,9 +65,7 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     cover = clip(resize(alpha[top:bottom, left:right], new_w, new_h, Image.Resampling.BICUBIC))
     cover = _brush_out(cover, cuts, x, wide, ws.job.seed)
     ws.layer, ws.layer_alpha = _on_canvas(clip(rgb), cover, round(x), round(y), high, wide)
-    ws.face = Face(
-        (face.x - left) * scale + round(x), (face.y - top) * scale + round(y), face.rx * scale, face.ry * scale
-    )
+    ws.face = face.moved(scale, round(x) - left * scale, round(y) - top * scale)
 
 
 def box(alpha: Array, level: float = 0.08) -> tuple[int, int, int, int]:
