@@ -16,7 +16,7 @@ from services.render.scene import Scene
 from services.render.steps.pixels import Array, blur, luma, resize
 from services.render.steps.workspace import Face, Tools, Workspace
 
-BOUNDS = {"milestone": 0.74, "portrait": 0.87, "enhance": 0.95}
+BOUNDS = {"milestone": 0.74, "portrait": 0.85, "enhance": 0.95}
 """The least that a scene of each kind may keep of a face."""
 CORE = 0.8  # of the face's half axes: from the brows to the chin
 _SIZE = (96, 112)  # px, width and height at which cores are compared: strokes finer than an eyelid don't count

@@ -14,7 +14,7 @@ from services.render.steps.workspace import Face, Networks
 
 SIDE = 640  # the network's fixed input
 OUTPUTS = ("cls_8", "cls_16", "cls_32", "obj_8", "obj_16", "obj_32", "bbox_8", "bbox_16", "bbox_32")
-LEAST_SCORE = 0.5
+LEAST_SCORE = 0.3  # on the subject only, where one too many costs style and one too few costs a face
 MOST = 8  # faces; beyond it is a crowd
 _STRIDES = (8, 16, 32)
 _PART = SIDE // 2  # px: what is looked at, once for each way of lying; the network knows faces of 10 to 300 px
@@ -34,7 +34,7 @@ def candidates(outputs: Sequence[Array]) -> Array:
         cls, obj, box = (np.asarray(outputs[at + 3 * kind][0], np.float32) for kind in range(3))
         score = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
         row, column = np.divmod(np.arange(len(score)), SIDE // stride)
-        likely = score >= LEAST_SCORE / 2
+        likely = score >= LEAST_SCORE
         x, y = ((column + box[:, 0]) * stride)[likely], ((row + box[:, 1]) * stride)[likely]
         wide, high = (np.exp(np.clip(box[:, 2:], -8, 8)) * stride)[likely].T / 2
         found.append(np.stack([x - wide, y - high, x + wide, y + high, score[likely]], axis=1))
@@ -57,7 +57,6 @@ def heads(photo: Array, box: tuple[int, int, int, int], networks: Networks) -> t
         y, x = _corner(turns)
         square[y : y + turned.shape[0], x : x + turned.shape[1]] = turned
     found = networks.faces(square)
-    found = found[found[:, 4] >= LEAST_SCORE]
     ways = [_way(found, turns, small.shape[0], small.shape[1]) for turns in range(4)]
     turns = 0 if len(ways[0]) else max(range(4), key=lambda way: float(ways[way][:, 4].sum()))
     heads = [_head(each / scale, turns, left, top) for each in _apart(ways[turns])[:MOST]]
