@@ -6,14 +6,25 @@ service imports it.
 
 from __future__ import annotations
 
+import argparse
+import io
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from mesh.errors import ConfigError, MeshError
+from services.render import models
+from services.render.catalogue import Catalogue
+from services.render.contact_sheet import sample
+from services.render.engines.onnx import OnnxEngine
 from services.render.picture import Job
 from services.render.scene import Scene
-from services.render.steps.pixels import Array, blur, luma, resize
+from services.render.steps import detect
+from services.render.steps.pixels import Array, blur, from_bytes, luma, resize
 from services.render.steps.workspace import Face, Tools, Workspace
 
 BOUNDS = {"milestone": 0.74, "portrait": 0.85, "enhance": 0.95}
@@ -86,3 +97,38 @@ def _core(rgb: Array, face: Face) -> Array:
     part = rgb[top : round(face.y + CORE * face.ry), left : round(face.x + CORE * face.rx)]
     light = luma(resize(part, *_SIZE))
     return np.asarray((light - light.mean()) / max(float(light.std()), 1e-3) * 0.2 + 0.5, np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m services.render.likeness", description=__doc__)
+    parser.add_argument("photos", nargs="*", type=Path, help="upright; without any, the sample portrait")
+    parser.add_argument("--scenes", default="", help="ids with commas between; all when empty")
+    args = parser.parse_args()
+    try:
+        catalogue = Catalogue.load()
+        engine = OnnxEngine(model_dir=models.default_dir(), catalogue=catalogue, intra_op_threads=2, side=640)
+        engine.start()
+        for scene in [catalogue.get(name) for name in args.scenes.split(",") if name] or catalogue.scenes():
+            for photo in args.photos or [sample()]:
+                job, faces = _seen(photo, scene.id, engine.tools)
+                kept = measure(scene, job, faces, engine.tools, 640).likeness
+                told = "  ".join(f"{likeness:.3f}" for likeness in kept) or "no face seen"
+                short = "  below" if kept and min(kept) < BOUNDS[scene.kind] else ""
+                sys.stdout.write(f"{scene.id:24} {photo.name:24} {told}{short}\n")
+    except (ConfigError, MeshError, OSError) as error:
+        parser.exit(78, f"{error}\n")
+
+
+def _seen(photo: Path, scene_id: str, tools: Tools) -> tuple[Job, list[Face]]:
+    """A job of the photo, and its faces (not heads) as the detector sees them."""
+    data = photo.read_bytes()
+    with Image.open(io.BytesIO(data)) as image:
+        kind, (width, height) = (image.format or "").lower(), image.size
+        rgb = from_bytes(np.asarray(image.convert("RGB")))
+    heads = detect.heads(rgb, (0, 0, width, height), tools.networks)
+    faces = [Face(head.x / width, head.y / height, 0.85 * head.rx / width, 0.85 * head.ry / height) for head in heads]
+    return Job([data], kind, width, height, 1, scene_id), faces
+
+
+if __name__ == "__main__":
+    main()

@@ -33,7 +33,7 @@ TILES = (6, 8)
 ROOM = 2.0
 """How much farther than a photo's noise moves it a picture may be from the kept one: other processors round otherwise,
 and where brush strokes follow the photo one of them falls elsewhere."""
-LEAST_ROOM = (0.02, 1.0)
+LEAST_ROOM = (0.01, 0.5)
 
 
 def siblings() -> tuple[Job, list[Face]]:
