@@ -17,7 +17,7 @@ OUTPUTS = ("cls_8", "cls_16", "cls_32", "obj_8", "obj_16", "obj_32", "bbox_8", "
 LEAST_SCORE = 0.3  # on the subject only, where one too many costs style and one too few costs a face
 MOST = 8  # faces; beyond it is a crowd
 _STRIDES = (8, 16, 32)
-_UPRIGHT = 1.5  # how much more a score counts there: in a family, those who stand are not lost for one who lies
+_UPRIGHT = 1.25  # how much more a score counts there: in a family, those who stand are not lost for one who lies
 _PART = SIDE // 2  # px: what is looked at, once for each way of lying; the network knows faces of 10 to 300 px
 _OVERLAP = 0.3  # intersection over union from which two candidates are one face (Wu et al., 2023)
 # From the detector's box (brows to chin, ear to ear) to a head's ellipse: skin that is protected reaches the hair.
