@@ -17,7 +17,7 @@ from PIL import Image
 from mesh.errors import ConfigError
 from services.render import models
 from services.render.catalogue import BUILTIN, Catalogue
-from services.render.drawn_child import child
+from services.render.drawn_child import at_home
 from services.render.engines.onnx import OnnxEngine
 from services.render.picture import Job
 from services.render.scene import Scene
@@ -31,7 +31,7 @@ _NOTE = re.compile(rb"recipe ([0-9a-f]{16})")
 def draw(engine: OnnxEngine, scene: Scene) -> bytes:
     """A JPEG whose comment names the recipe that it was made by."""
     photo = io.BytesIO()
-    subject = child(480, 600)
+    subject = at_home(480, 600)
     subject.save(photo, "PNG")
     job = Job([photo.getvalue()], "png", *subject.size, 1, scene.id)
     picture = engine.render(job, lambda step, fraction: None, lambda: False)
