@@ -21,7 +21,7 @@ help: ## List the targets
 setup: $(READY) ## Build the environment: packages at pinned versions, and the model
 	@echo "ready: $(BIN)/mayfly --help"
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt services/render/models.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than Python 3.11; set PYTHON=" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing packages (about a minute the first time) …"
@@ -84,8 +84,9 @@ protos-check: $(READY) ## Check that the stubs are what protos/ says
 dashboards: $(READY) ## Generate the Grafana dashboard from its code
 	@$(BIN)/python deploy/grafana/where_are_the_photos.py
 
-scenes: $(READY) ## Draw the contact sheet of all scenes
+scenes: $(READY) ## Draw the contact sheet of all scenes, and the previews that are not up to date
 	@$(BIN)/python -m services.render.contact_sheet $(if $(PHOTO),"$(PHOTO)") -o "$(OUT)/scenes.jpg"
+	@$(BIN)/python -m services.render.previews
 
 bench: $(READY) ## Measure: the mesh, memory per photo in flight, the scrub beside its peers, purge, marks, residue
 	@$(BIN)/python -m benchmarks.mesh

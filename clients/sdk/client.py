@@ -142,9 +142,10 @@ class MayflyClient:
         response = await self._unary("RevokeAll", gateway_pb2.RevokeAllRequest())
         return Revoked(tuple(item.bundle for item in response.receipts), tuple(response.pending_photo_ids))
 
-    async def scenes(self, locale: str = "") -> list[Scene]:
+    async def scenes(self, locale: str = "", *, with_previews: bool = False) -> list[Scene]:
         """The catalogue."""
-        response = await self._unary("ListScenes", gateway_pb2.ListScenesRequest(locale=locale))
+        request = gateway_pb2.ListScenesRequest(locale=locale, with_previews=with_previews)
+        response = await self._unary("ListScenes", request)
         return [
             Scene(
                 scene.scene_id,
@@ -152,6 +153,9 @@ class MayflyClient:
                 scene.title,
                 {caption.caption_id: caption.text for caption in scene.captions},
                 scene.min_side,
+                gateway_pb2.SceneCost.Name(scene.cost).removeprefix("SCENE_COST_").lower(),
+                scene.preview,
+                scene.preview_media_type,
             )
             for scene in response.scenes
         ]

@@ -92,10 +92,17 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One entry of the catalogue. kind: "milestone", "portrait" or "enhance". captions: id -> text."""
+    """One entry of the catalogue.
+
+    kind: "milestone", "portrait" or "enhance". captions: id -> text. min_side: px, of a photo that it takes.
+    cost: "light", "standard" or "heavy". preview: a small picture, if it was asked for and there is one.
+    """
 
     scene_id: str
     kind: str
     title: str
     captions: Mapping[str, str]
     min_side: int
+    cost: str = ""
+    preview: bytes = b""
+    preview_media_type: str = ""

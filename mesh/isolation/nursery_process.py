@@ -26,7 +26,7 @@ def main(fd: int) -> None:
     prctl(PR_SET_DUMPABLE, 0)
     if seccomp.available():
         seccomp.install(filters.for_the_serving())  # nothing here ever listens, nor in what it starts
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel then buries the dead by itself
     os.chdir("/")
@@ -48,7 +48,7 @@ def _start(line: socket.socket, words: list[str], fd: int) -> None:
     try:
         pid = os.posix_spawn(
             sys.executable, argv, os.environ, file_actions=actions,
-            setsigdef=(signal.SIGINT, signal.SIGTERM, signal.SIGCHLD),
+            setsigdef=(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD),
         )  # fmt: skip
         pidfd = os.pidfd_open(pid)
     except OSError:

@@ -27,7 +27,7 @@ from mesh.kernel.calls import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
 def main(module: str, fd: int, memory_bytes: int, *, strict: bool) -> None:
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     # A terminal's Ctrl-C and a drain are our parent's business; our end is the control socket's.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fd)
     function: child.Function = importlib.import_module(module).run

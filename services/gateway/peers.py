@@ -80,9 +80,10 @@ class SceneSource:
     def __init__(self, render: grpc.aio.Channel) -> None:
         self._stub = render_pb2_grpc.RenderServiceStub(render)
 
-    async def list(self) -> Sequence[render_pb2.CatalogueScene]:
-        reply = await _ask(self._stub.ListScenes(render_pb2.ListScenesRequest(), timeout=_QUICK_SECONDS))
-        return reply.scenes
+    async def list(self, known_edition: str) -> render_pb2.ListScenesResponse:
+        """Without scenes, if they are those of ``known_edition``."""
+        request = render_pb2.ListScenesRequest(known_edition=known_edition)
+        return await _ask(self._stub.ListScenes(request, timeout=_QUICK_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)

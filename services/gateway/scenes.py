@@ -1,8 +1,11 @@
-"""Render's catalogue, remembered for a minute, so that an unknown scene is refused before there is a lease."""
+"""Render's catalogue, kept, so that an unknown scene is refused before there is a lease.
+
+It is asked for anew at most every few seconds, by its edition: the answer is short unless something has changed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from mayfly.gateway.v1 import gateway_pb2 as pb
 from mayfly.render.v1 import render_pb2
@@ -10,12 +13,14 @@ from mesh.clock import Clock
 from mesh.errors import Invalid, Unavailable
 from services.gateway.peers import SceneSource
 
-_FRESH_SECONDS = 60.0
+_FRESH_SECONDS = 5.0
+_MISSED_SECONDS = 1.0  # after which somebody's wish for what isn't there has render asked again
 _KINDS = {
     "milestone": pb.SCENE_KIND_MILESTONE,
     "portrait": pb.SCENE_KIND_PORTRAIT,
     "enhance": pb.SCENE_KIND_ENHANCE,
 }
+_COSTS = {"light": pb.SCENE_COST_LIGHT, "standard": pb.SCENE_COST_STANDARD, "heavy": pb.SCENE_COST_HEAVY}
 
 
 class Scenes:
@@ -24,38 +29,50 @@ class Scenes:
     def __init__(self, source: SceneSource, clock: Clock) -> None:
         self._source = source
         self._clock = clock
-        self._scenes: Sequence[render_pb2.CatalogueScene] = ()
-        self._stale_at = float("-inf")
+        self._scenes: Mapping[str, render_pb2.CatalogueScene] = {}
+        self._edition = ""
+        self._asked_at = float("-inf")
 
-    async def list(self, locale: str) -> list[pb.Scene]:
+    async def list(self, locale: str, *, with_previews: bool = False) -> list[pb.Scene]:
         """The catalogue in one language; English where we don't have it. Unavailable while render was never seen."""
-        await self._refresh()
-        return [_localized(scene, locale) for scene in self._scenes]
+        await self._refresh(_FRESH_SECONDS)
+        return [_localized(scene, locale, with_previews=with_previews) for scene in self._scenes.values()]
 
     async def check(self, scene_id: str, caption_id: str) -> None:
         """Invalid(UNKNOWN_SCENE, UNKNOWN_CAPTION) unless there is such a scene with such words."""
-        await self._refresh()
-        scene = next((scene for scene in self._scenes if scene.scene_id == scene_id), None)
-        if scene is None:
+        await self._refresh(_FRESH_SECONDS)
+        if not self._has(scene_id, caption_id):
+            await self._refresh(_MISSED_SECONDS)
+        if scene_id not in self._scenes:
             raise Invalid("UNKNOWN_SCENE", "There is no such scene; take one from ListScenes.", field="start.scene_id")
-        if caption_id and all(caption.caption_id != caption_id for caption in scene.captions):
+        if not self._has(scene_id, caption_id):
             raise Invalid(
                 "UNKNOWN_CAPTION", "The scene has no such caption; take one from its list.", field="start.caption_id"
             )
 
-    async def _refresh(self) -> None:
-        if self._clock.monotonic() < self._stale_at:
+    def _has(self, scene_id: str, caption_id: str) -> bool:
+        scene = self._scenes.get(scene_id)
+        return scene is not None and (
+            not caption_id or any(caption.caption_id == caption_id for caption in scene.captions)
+        )
+
+    async def _refresh(self, seconds: float) -> None:
+        """Unless render was asked less than so long ago."""
+        if self._clock.monotonic() < self._asked_at + seconds:
             return
         try:
-            self._scenes = await self._source.list()
+            found = await self._source.list(self._edition)
         except Unavailable:
             if not self._scenes:
                 raise
-            return  # the catalogue of a minute ago is better than none; render itself checks again
-        self._stale_at = self._clock.monotonic() + _FRESH_SECONDS
+            return  # an old catalogue is better than none; render itself checks again
+        if not found.unchanged:
+            self._scenes = {scene.scene_id: scene for scene in found.scenes}
+            self._edition = found.edition
+        self._asked_at = self._clock.monotonic()
 
 
-def _localized(scene: render_pb2.CatalogueScene, locale: str) -> pb.Scene:
+def _localized(scene: render_pb2.CatalogueScene, locale: str, *, with_previews: bool) -> pb.Scene:
     return pb.Scene(
         scene_id=scene.scene_id,
         kind=_KINDS.get(scene.kind, pb.SCENE_KIND_UNSPECIFIED),
@@ -64,6 +81,9 @@ def _localized(scene: render_pb2.CatalogueScene, locale: str) -> pb.Scene:
             pb.Caption(caption_id=caption.caption_id, text=_text(caption.texts, locale)) for caption in scene.captions
         ],
         min_side=scene.min_side,
+        cost=_COSTS.get(scene.cost, pb.SCENE_COST_UNSPECIFIED),
+        preview=scene.preview if with_previews else b"",
+        preview_media_type=scene.preview_media_type if with_previews else "",
     )
 
 

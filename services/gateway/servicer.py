@@ -128,7 +128,8 @@ class PhotoServicer:
     async def list_scenes(self, request: pb.ListScenesRequest, context: ServerContext) -> pb.ListScenesResponse:
         """PhotoService.ListScenes."""
         self._authenticator.owner(context.invocation_metadata())
-        return pb.ListScenesResponse(scenes=await self._scenes.list(request.locale))
+        scenes = await self._scenes.list(request.locale, with_previews=request.with_previews)
+        return pb.ListScenesResponse(scenes=scenes)
 
     async def get_receipt(self, request: pb.GetReceiptRequest, context: ServerContext) -> pb.GetReceiptResponse:
         """PhotoService.GetReceipt."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from mesh.config import Addresses, ExistingFile, MeshSettings
@@ -61,6 +61,15 @@ def _endpoints(value: object) -> tuple[str, ...]:
 
 EngineNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_engine_names)]
 Endpoints = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_endpoints)]
+
+
+def _folder(value: Path | None) -> Path | None:
+    if value is not None and not value.is_dir():
+        raise ValueError("no such folder")
+    return value
+
+
+ExistingFolder = Annotated[Path | None, AfterValidator(_folder)]
 ClassWeights = Annotated[dict[str, float], NoDecode, BeforeValidator(_class_weights)]
 SceneEngines = Annotated[dict[str, str], NoDecode, BeforeValidator(_scene_engines)]
 
@@ -75,6 +84,8 @@ class RenderSettings(MeshSettings):
     no picture of the photo, only a colour for its size: for measuring and testing the mesh."""
     render_scene_engines: Annotated[SceneEngines, Field(default_factory=dict)]
     """``SCENE_ID=ENGINE``, comma-separated: scenes that another engine than the first is to make."""
+    render_scenes_dir: ExistingFolder = None
+    """A folder of the deployment's own scenes, beside the built-in ones. SIGHUP has both read again."""
     render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]
     """Where `make setup` has put the models."""
     render_processors_file: ExistingFile | None = None
@@ -120,7 +131,7 @@ class RenderSettings(MeshSettings):
 
     def needs(self) -> Needs:
         needs = super().needs().connecting(self.registry_target)
-        needs = needs.reading(self.render_model_dir, self.render_diffusers_dir)
+        needs = needs.reading(self.render_model_dir, self.render_scenes_dir, self.render_diffusers_dir)
         needs = needs.reading(self.render_c2pa_cert, self.render_c2pa_key)
         pool = self.pool()
         needs = needs.reading(self.render_processors_file, *(each.ca for each in pool.listed))

@@ -81,7 +81,12 @@ class Deployed:
         )
         self.rinses.append(lambda: asyncio.to_thread(pool.rinse))
         return TritonEngine(
-            pool, processors=processors, catalogue=self.catalogue, decode=self.decode, watermark=self._watermark()
+            pool,
+            processors=processors,
+            model_dir=self.settings.render_model_dir,
+            catalogue=self.catalogue,
+            decode=self.decode,
+            watermark=self._watermark(),
         )
 
     def _diffusers(self) -> Engine:

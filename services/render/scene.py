@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -41,6 +42,14 @@ class Diffusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """A small picture of a drawn child in the scene. media_type: "image/jpeg" or "image/webp"."""
+
+    data: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """A curated recipe.
 
@@ -49,6 +58,8 @@ class Scene:
     intent:   what the picture is to be, in one English sentence, whatever makes it.
     diffusion: what the diffusers engine is asked for; None: it doesn't make this scene.
     equivalent: names of engines whose pictures of this scene may stand in for each other.
+    preview:  None where its folder has none.
+    source:   SHA-256 of what the picture is made from: its file, captions and pictures. edition: that, and the preview.
     """
 
     id: str
@@ -61,6 +72,12 @@ class Scene:
     intent: str
     diffusion: Diffusion | None = None
     equivalent: frozenset[str] = frozenset()
+    preview: Preview | None = None
+    source: str = ""
+
+    @property
+    def edition(self) -> str:
+        return hashlib.sha256(f"{self.source} {self.preview}".encode()).hexdigest()
 
     def made_by(self, engine: str) -> bool:
         """Whether the engine of that name can make it."""

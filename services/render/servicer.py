@@ -68,9 +68,13 @@ class RenderServicer:
         handlers = {"Render": render, "ListScenes": scenes}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
 
-    async def list_scenes(self, _request: pb.ListScenesRequest, _context: ServerContext) -> pb.ListScenesResponse:
+    async def list_scenes(self, request: pb.ListScenesRequest, _context: ServerContext) -> pb.ListScenesResponse:
         """RenderService.ListScenes."""
-        return pb.ListScenesResponse(scenes=[_catalogue_scene(scene) for scene in self._catalogue.scenes()])
+        edition = self._catalogue.edition
+        if request.known_edition == edition:
+            return pb.ListScenesResponse(edition=edition, unchanged=True)
+        scenes = [_catalogue_scene(scene) for scene in self._catalogue.scenes()]
+        return pb.ListScenesResponse(scenes=scenes, edition=edition)
 
     async def render(self, _frames: object, context: ServerContext) -> None:
         """RenderService.Render."""
@@ -210,4 +214,7 @@ def _catalogue_scene(scene: Scene) -> pb.CatalogueScene:
             for caption_id, texts in scene.captions.items()
         ],
         min_side=scene.min_side,
+        cost=scene.cost,
+        preview=scene.preview.data if scene.preview else b"",
+        preview_media_type=scene.preview.media_type if scene.preview else "",
     )

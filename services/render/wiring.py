@@ -12,7 +12,9 @@ from services.render import decoding
 from services.render.catalogue import Catalogue
 from services.render.config import RenderSettings
 from services.render.deployed import Deployed
+from services.render.engines.choice import Choice
 from services.render.metrics import RenderMetrics
+from services.render.rereading import Rereading
 from services.render.servicer import SERVICE, RenderServicer
 from services.render.slots import Slots
 
@@ -23,7 +25,7 @@ ALLOWED = {f"/{SERVICE}/Render": _GATEWAY, f"/{SERVICE}/ListScenes": _GATEWAY, r
 def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     """Render, ready to run. ConfigError if its environment, a scene or a model is wrong."""
     parts = Assembly("render", settings, lockdown)
-    catalogue = Catalogue.load()
+    catalogue = Catalogue.load(own=settings.render_scenes_dir)
     isolated = decoding.workers(
         slots=settings.render_slots,
         metrics=IsolationMetrics(parts.metrics.registry, "render"),
@@ -34,7 +36,8 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     metrics = RenderMetrics(parts.metrics.registry)
     deployed = Deployed(settings, parts, catalogue, decoding.IsolatedDecode(isolated), metrics)
     engine = deployed.engine()
-    catalogue = catalogue.only(engine.can_make)
+    catalogue.take(catalogue.only(engine.can_make))
+    rereading = Rereading(catalogue, lambda: _read_again(settings, engine), metrics)
     book, stream, channel = parts.custody(settings.registry_target, processors=engine.processors)
     slots = Slots(
         engine,
@@ -46,6 +49,7 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     )
     parts.health.checks["engine"] = lambda: slots.ready and engine.ready()
     parts.health.checks["decoders"] = lambda: isolated.ready
+    parts.health.pages["scenes"] = rereading.page
     server = parts.inside_server(ALLOWED)
     RenderServicer(
         book=book,
@@ -58,4 +62,11 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     rinse.add_to(server.grpc)
     if settings.reflection:
         server.serve_reflection((SERVICE,))
-    return parts.app(channel, stream, isolated, slots, parts.sweep(book, deployed.rinses), server=server)
+    sweep = parts.sweep(book, deployed.rinses)
+    return parts.app(channel, stream, isolated, slots, rereading, sweep, server=server)
+
+
+def _read_again(settings: RenderSettings, engine: Choice) -> Catalogue:
+    found = Catalogue.load(own=settings.render_scenes_dir)
+    engine.check(found)
+    return found.only(engine.can_make)

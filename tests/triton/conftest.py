@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mesh.testing.wait import eventually
+from services.render import models
 from services.render.catalogue import Catalogue
 from services.render.engines.triton import processors
 from services.render.engines.triton.engine import TritonEngine
@@ -70,7 +71,9 @@ class Pools:
     def engine(self, *endpoints: str, catalogue: Catalogue, side: int = SIDE) -> TritonEngine:
         """Not started."""
         listed = self._listed(endpoints)
-        return TritonEngine(self.pool(*endpoints), processors=listed, catalogue=catalogue, side=side)
+        return TritonEngine(
+            self.pool(*endpoints), processors=listed, model_dir=models.default_dir(), catalogue=catalogue, side=side
+        )
 
     def _listed(self, endpoints: tuple[str, ...]) -> processors.Processors:
         return processors.load(processors_file(self._folder, ca=self._ca, endpoints=endpoints))

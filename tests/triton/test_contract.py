@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from services.render import models
 from services.render.catalogue import Catalogue
 from services.render.engines.triton import processors
 from services.render.engines.triton.engine import TritonEngine
@@ -27,7 +28,9 @@ class TestTriton(EngineContract):
     ) -> Iterator[TritonEngine]:
         path = processors_file(tmp_path_factory.mktemp("list"), ca=operator.ca, endpoints=[triton.address])
         listed = processors.load(path)
-        made = TritonEngine(new_pool(listed), processors=listed, catalogue=Catalogue.load(), side=SIDE)
+        made = TritonEngine(
+            new_pool(listed), processors=listed, model_dir=models.default_dir(), catalogue=Catalogue.load(), side=SIDE
+        )
         assert not made.ready()
         made.start()
         asyncio.run(is_ready(made))

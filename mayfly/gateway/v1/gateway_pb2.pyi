@@ -12,12 +12,23 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class SceneCost(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SCENE_COST_UNSPECIFIED: _ClassVar[SceneCost]
+    SCENE_COST_LIGHT: _ClassVar[SceneCost]
+    SCENE_COST_STANDARD: _ClassVar[SceneCost]
+    SCENE_COST_HEAVY: _ClassVar[SceneCost]
+
 class SceneKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SCENE_KIND_UNSPECIFIED: _ClassVar[SceneKind]
     SCENE_KIND_MILESTONE: _ClassVar[SceneKind]
     SCENE_KIND_PORTRAIT: _ClassVar[SceneKind]
     SCENE_KIND_ENHANCE: _ClassVar[SceneKind]
+SCENE_COST_UNSPECIFIED: SceneCost
+SCENE_COST_LIGHT: SceneCost
+SCENE_COST_STANDARD: SceneCost
+SCENE_COST_HEAVY: SceneCost
 SCENE_KIND_UNSPECIFIED: SceneKind
 SCENE_KIND_MILESTONE: SceneKind
 SCENE_KIND_PORTRAIT: SceneKind
@@ -170,10 +181,12 @@ class RevokeAllResponse(_message.Message):
     def __init__(self, receipts: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ..., pending_photo_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListScenesRequest(_message.Message):
-    __slots__ = ("locale",)
+    __slots__ = ("locale", "with_previews")
     LOCALE_FIELD_NUMBER: _ClassVar[int]
+    WITH_PREVIEWS_FIELD_NUMBER: _ClassVar[int]
     locale: str
-    def __init__(self, locale: _Optional[str] = ...) -> None: ...
+    with_previews: bool
+    def __init__(self, locale: _Optional[str] = ..., with_previews: _Optional[bool] = ...) -> None: ...
 
 class ListScenesResponse(_message.Message):
     __slots__ = ("scenes",)
@@ -182,18 +195,24 @@ class ListScenesResponse(_message.Message):
     def __init__(self, scenes: _Optional[_Iterable[_Union[Scene, _Mapping]]] = ...) -> None: ...
 
 class Scene(_message.Message):
-    __slots__ = ("scene_id", "kind", "title", "captions", "min_side")
+    __slots__ = ("scene_id", "kind", "title", "captions", "min_side", "cost", "preview", "preview_media_type")
     SCENE_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     CAPTIONS_FIELD_NUMBER: _ClassVar[int]
     MIN_SIDE_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
     scene_id: str
     kind: SceneKind
     title: str
     captions: _containers.RepeatedCompositeFieldContainer[Caption]
     min_side: int
-    def __init__(self, scene_id: _Optional[str] = ..., kind: _Optional[_Union[SceneKind, str]] = ..., title: _Optional[str] = ..., captions: _Optional[_Iterable[_Union[Caption, _Mapping]]] = ..., min_side: _Optional[int] = ...) -> None: ...
+    cost: SceneCost
+    preview: bytes
+    preview_media_type: str
+    def __init__(self, scene_id: _Optional[str] = ..., kind: _Optional[_Union[SceneKind, str]] = ..., title: _Optional[str] = ..., captions: _Optional[_Iterable[_Union[Caption, _Mapping]]] = ..., min_side: _Optional[int] = ..., cost: _Optional[_Union[SceneCost, str]] = ..., preview: _Optional[bytes] = ..., preview_media_type: _Optional[str] = ...) -> None: ...
 
 class Caption(_message.Message):
     __slots__ = ("caption_id", "text")

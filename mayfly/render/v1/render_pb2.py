@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from mayfly.photo.v1 import photo_pb2 as mayfly_dot_photo_dot_v1_dot_photo__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmayfly/render/v1/render.proto\x12\x10mayfly.render.v1\x1a\x1bmayfly/photo/v1/photo.proto\"\x9d\x01\n\rRenderOptions\x12\x10\n\x08scene_id\x18\x01 \x01(\t\x12\x12\n\ncaption_id\x18\x02 \x01(\t\x12\x0e\n\x06locale\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\r\x12\x11\n\towner_tag\x18\x05 \x01(\x0c\x12\x35\n\rservice_class\x18\x06 \x01(\x0e\x32\x1e.mayfly.render.v1.ServiceClass\"\x13\n\x11ListScenesRequest\"F\n\x12ListScenesResponse\x12\x30\n\x06scenes\x18\x01 \x03(\x0b\x32 .mayfly.render.v1.CatalogueScene\"\xe5\x01\n\x0e\x43\x61talogueScene\x12\x10\n\x08scene_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12<\n\x06titles\x18\x03 \x03(\x0b\x32,.mayfly.render.v1.CatalogueScene.TitlesEntry\x12\x34\n\x08\x63\x61ptions\x18\x04 \x03(\x0b\x32\".mayfly.render.v1.CatalogueCaption\x12\x10\n\x08min_side\x18\x05 \x01(\r\x1a-\n\x0bTitlesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x92\x01\n\x10\x43\x61talogueCaption\x12\x12\n\ncaption_id\x18\x01 \x01(\t\x12<\n\x05texts\x18\x02 \x03(\x0b\x32-.mayfly.render.v1.CatalogueCaption.TextsEntry\x1a,\n\nTextsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*e\n\x0cServiceClass\x12\x1d\n\x19SERVICE_CLASS_UNSPECIFIED\x10\x00\x12\x1a\n\x16SERVICE_CLASS_STANDARD\x10\x01\x12\x1a\n\x16SERVICE_CLASS_PRIORITY\x10\x02\x32\xb0\x01\n\rRenderService\x12\x46\n\x06Render\x12\x1b.mayfly.photo.v1.PhotoFrame\x1a\x1b.mayfly.photo.v1.PhotoFrame(\x01\x30\x01\x12W\n\nListScenes\x12#.mayfly.render.v1.ListScenesRequest\x1a$.mayfly.render.v1.ListScenesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmayfly/render/v1/render.proto\x12\x10mayfly.render.v1\x1a\x1bmayfly/photo/v1/photo.proto\"\x9d\x01\n\rRenderOptions\x12\x10\n\x08scene_id\x18\x01 \x01(\t\x12\x12\n\ncaption_id\x18\x02 \x01(\t\x12\x0e\n\x06locale\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\r\x12\x11\n\towner_tag\x18\x05 \x01(\x0c\x12\x35\n\rservice_class\x18\x06 \x01(\x0e\x32\x1e.mayfly.render.v1.ServiceClass\"*\n\x11ListScenesRequest\x12\x15\n\rknown_edition\x18\x01 \x01(\t\"j\n\x12ListScenesResponse\x12\x30\n\x06scenes\x18\x01 \x03(\x0b\x32 .mayfly.render.v1.CatalogueScene\x12\x0f\n\x07\x65\x64ition\x18\x02 \x01(\t\x12\x11\n\tunchanged\x18\x03 \x01(\x08\"\xa0\x02\n\x0e\x43\x61talogueScene\x12\x10\n\x08scene_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12<\n\x06titles\x18\x03 \x03(\x0b\x32,.mayfly.render.v1.CatalogueScene.TitlesEntry\x12\x34\n\x08\x63\x61ptions\x18\x04 \x03(\x0b\x32\".mayfly.render.v1.CatalogueCaption\x12\x10\n\x08min_side\x18\x05 \x01(\r\x12\x0c\n\x04\x63ost\x18\x06 \x01(\t\x12\x0f\n\x07preview\x18\x07 \x01(\x0c\x12\x1a\n\x12preview_media_type\x18\x08 \x01(\t\x1a-\n\x0bTitlesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x92\x01\n\x10\x43\x61talogueCaption\x12\x12\n\ncaption_id\x18\x01 \x01(\t\x12<\n\x05texts\x18\x02 \x03(\x0b\x32-.mayfly.render.v1.CatalogueCaption.TextsEntry\x1a,\n\nTextsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*e\n\x0cServiceClass\x12\x1d\n\x19SERVICE_CLASS_UNSPECIFIED\x10\x00\x12\x1a\n\x16SERVICE_CLASS_STANDARD\x10\x01\x12\x1a\n\x16SERVICE_CLASS_PRIORITY\x10\x02\x32\xb0\x01\n\rRenderService\x12\x46\n\x06Render\x12\x1b.mayfly.photo.v1.PhotoFrame\x1a\x1b.mayfly.photo.v1.PhotoFrame(\x01\x30\x01\x12W\n\nListScenes\x12#.mayfly.render.v1.ListScenesRequest\x1a$.mayfly.render.v1.ListScenesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,22 +36,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATALOGUESCENE_TITLESENTRY']._serialized_options = b'8\001'
   _globals['_CATALOGUECAPTION_TEXTSENTRY']._loaded_options = None
   _globals['_CATALOGUECAPTION_TEXTSENTRY']._serialized_options = b'8\001'
-  _globals['_SERVICECLASS']._serialized_start=714
-  _globals['_SERVICECLASS']._serialized_end=815
+  _globals['_SERVICECLASS']._serialized_start=832
+  _globals['_SERVICECLASS']._serialized_end=933
   _globals['_RENDEROPTIONS']._serialized_start=81
   _globals['_RENDEROPTIONS']._serialized_end=238
   _globals['_LISTSCENESREQUEST']._serialized_start=240
-  _globals['_LISTSCENESREQUEST']._serialized_end=259
-  _globals['_LISTSCENESRESPONSE']._serialized_start=261
-  _globals['_LISTSCENESRESPONSE']._serialized_end=331
-  _globals['_CATALOGUESCENE']._serialized_start=334
-  _globals['_CATALOGUESCENE']._serialized_end=563
-  _globals['_CATALOGUESCENE_TITLESENTRY']._serialized_start=518
-  _globals['_CATALOGUESCENE_TITLESENTRY']._serialized_end=563
-  _globals['_CATALOGUECAPTION']._serialized_start=566
-  _globals['_CATALOGUECAPTION']._serialized_end=712
-  _globals['_CATALOGUECAPTION_TEXTSENTRY']._serialized_start=668
-  _globals['_CATALOGUECAPTION_TEXTSENTRY']._serialized_end=712
-  _globals['_RENDERSERVICE']._serialized_start=818
-  _globals['_RENDERSERVICE']._serialized_end=994
+  _globals['_LISTSCENESREQUEST']._serialized_end=282
+  _globals['_LISTSCENESRESPONSE']._serialized_start=284
+  _globals['_LISTSCENESRESPONSE']._serialized_end=390
+  _globals['_CATALOGUESCENE']._serialized_start=393
+  _globals['_CATALOGUESCENE']._serialized_end=681
+  _globals['_CATALOGUESCENE_TITLESENTRY']._serialized_start=636
+  _globals['_CATALOGUESCENE_TITLESENTRY']._serialized_end=681
+  _globals['_CATALOGUECAPTION']._serialized_start=684
+  _globals['_CATALOGUECAPTION']._serialized_end=830
+  _globals['_CATALOGUECAPTION_TEXTSENTRY']._serialized_start=786
+  _globals['_CATALOGUECAPTION_TEXTSENTRY']._serialized_end=830
+  _globals['_RENDERSERVICE']._serialized_start=936
+  _globals['_RENDERSERVICE']._serialized_end=1112
 # @@protoc_insertion_point(module_scope)

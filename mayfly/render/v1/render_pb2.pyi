@@ -34,17 +34,23 @@ class RenderOptions(_message.Message):
     def __init__(self, scene_id: _Optional[str] = ..., caption_id: _Optional[str] = ..., locale: _Optional[str] = ..., seed: _Optional[int] = ..., owner_tag: _Optional[bytes] = ..., service_class: _Optional[_Union[ServiceClass, str]] = ...) -> None: ...
 
 class ListScenesRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("known_edition",)
+    KNOWN_EDITION_FIELD_NUMBER: _ClassVar[int]
+    known_edition: str
+    def __init__(self, known_edition: _Optional[str] = ...) -> None: ...
 
 class ListScenesResponse(_message.Message):
-    __slots__ = ("scenes",)
+    __slots__ = ("scenes", "edition", "unchanged")
     SCENES_FIELD_NUMBER: _ClassVar[int]
+    EDITION_FIELD_NUMBER: _ClassVar[int]
+    UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     scenes: _containers.RepeatedCompositeFieldContainer[CatalogueScene]
-    def __init__(self, scenes: _Optional[_Iterable[_Union[CatalogueScene, _Mapping]]] = ...) -> None: ...
+    edition: str
+    unchanged: bool
+    def __init__(self, scenes: _Optional[_Iterable[_Union[CatalogueScene, _Mapping]]] = ..., edition: _Optional[str] = ..., unchanged: _Optional[bool] = ...) -> None: ...
 
 class CatalogueScene(_message.Message):
-    __slots__ = ("scene_id", "kind", "titles", "captions", "min_side")
+    __slots__ = ("scene_id", "kind", "titles", "captions", "min_side", "cost", "preview", "preview_media_type")
     class TitlesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -57,12 +63,18 @@ class CatalogueScene(_message.Message):
     TITLES_FIELD_NUMBER: _ClassVar[int]
     CAPTIONS_FIELD_NUMBER: _ClassVar[int]
     MIN_SIDE_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
     scene_id: str
     kind: str
     titles: _containers.ScalarMap[str, str]
     captions: _containers.RepeatedCompositeFieldContainer[CatalogueCaption]
     min_side: int
-    def __init__(self, scene_id: _Optional[str] = ..., kind: _Optional[str] = ..., titles: _Optional[_Mapping[str, str]] = ..., captions: _Optional[_Iterable[_Union[CatalogueCaption, _Mapping]]] = ..., min_side: _Optional[int] = ...) -> None: ...
+    cost: str
+    preview: bytes
+    preview_media_type: str
+    def __init__(self, scene_id: _Optional[str] = ..., kind: _Optional[str] = ..., titles: _Optional[_Mapping[str, str]] = ..., captions: _Optional[_Iterable[_Union[CatalogueCaption, _Mapping]]] = ..., min_side: _Optional[int] = ..., cost: _Optional[str] = ..., preview: _Optional[bytes] = ..., preview_media_type: _Optional[str] = ...) -> None: ...
 
 class CatalogueCaption(_message.Message):
     __slots__ = ("caption_id", "texts")

@@ -40,22 +40,30 @@ class Choice:
         self._fell_back = fell_back
         self._catalogue = catalogue
         self.processors = tuple(dict.fromkeys(name for engine in engines for name in engine.processors))
-        preferred = dict(preferred or {})
-        self._order = {scene.id: self._ordered(scene, preferred.pop(scene.id, "")) for scene in catalogue.scenes()}
-        if preferred:
-            raise ConfigError(f"MAYFLY_RENDER_SCENE_ENGINES: {min(preferred)}: there is no such scene")
+        self._preferred = dict(preferred or {})
+        self.check(catalogue)
 
-    def _ordered(self, scene: Scene, preferred: str) -> tuple[Engine, ...]:
-        able = [engine for engine in self._engines if scene.made_by(engine.name)]
-        if preferred and preferred not in {engine.name for engine in able}:
-            raise ConfigError(
-                f"MAYFLY_RENDER_SCENE_ENGINES: {scene.id}: {preferred} is not among the engines that can make it"
-            )
-        able.sort(key=lambda engine: engine.name != preferred)
-        return tuple(each for each in able if each is able[0] or {each.name, able[0].name} <= scene.equivalent)
+    def check(self, catalogue: Catalogue) -> None:
+        """Raises ConfigError when a preference can't be had with these scenes."""
+        scenes = {scene.id: scene for scene in catalogue.scenes()}
+        for scene_id, name in sorted(self._preferred.items()):
+            if scene_id not in scenes:
+                raise ConfigError(f"MAYFLY_RENDER_SCENE_ENGINES: {scene_id}: there is no such scene")
+            if name not in {engine.name for engine in self._able(scenes[scene_id])}:
+                raise ConfigError(
+                    f"MAYFLY_RENDER_SCENE_ENGINES: {scene_id}: {name} is not among the engines that can make it"
+                )
 
     def can_make(self, scene: Scene) -> bool:
-        return bool(self._order.get(scene.id))
+        return bool(self._able(scene))
+
+    def _able(self, scene: Scene) -> list[Engine]:
+        return [engine for engine in self._engines if scene.made_by(engine.name)]
+
+    def _order(self, scene: Scene) -> tuple[Engine, ...]:
+        able = self._able(scene)
+        able.sort(key=lambda engine: engine.name != self._preferred.get(scene.id))
+        return tuple(each for each in able if each is able[0] or {each.name, able[0].name} <= scene.equivalent)
 
     def start(self) -> None:
         for engine in self._engines:
@@ -66,7 +74,7 @@ class Choice:
         return any(engine.ready() for engine in self._engines)
 
     def render(self, job: Job, progress: Progress, cancelled: Cancelled) -> Picture:
-        engines = self._order[self._catalogue.get(job.scene_id).id]
+        engines = self._order(self._catalogue.get(job.scene_id))
         for engine, instead in zip(engines, (*engines[1:], None), strict=True):
             if instead is not None and not engine.ready():
                 self._fell_back(engine.name, instead.name)

@@ -1,4 +1,4 @@
-"""The embedded engine: two real networks on the CPU, in this process, with no network and no disk."""
+"""The embedded engine: three real networks on the CPU, in this process, with no network and no disk."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from services.render.catalogue import Catalogue
 from services.render.decoding import Decode, decode_here
 from services.render.engines.recipes import SIDE_PX, RecipeEngine
 from services.render.marking.watermark import Mark, unmarked
+from services.render.steps import detect
 from services.render.steps.cut_out import SIDE
 from services.render.steps.pixels import Array
 
@@ -42,8 +43,14 @@ class OnnxEngine(RecipeEngine):
         self._threads = intra_op_threads
 
     def networks(self) -> OnnxNetworks:
-        networks = OnnxNetworks(models.verify(self._model_dir), models.style_network(), self._threads)
+        networks = OnnxNetworks(
+            models.verify(self._model_dir),
+            models.style_network(),
+            self._threads,
+            faces=models.face_network(self._model_dir),
+        )
         networks.cut_out(np.zeros((SIDE, SIDE, 3), np.float32))
+        networks.faces(np.zeros((detect.SIDE, detect.SIDE, 3), np.float32))
         networks.stylize(np.zeros((WARM_SIDE, WARM_SIDE, 3), np.float32), (1.0, *([0.0] * 25)))
         return networks
 
@@ -51,10 +58,11 @@ class OnnxEngine(RecipeEngine):
 class OnnxNetworks:
     """``Networks`` on onnxruntime."""
 
-    def __init__(self, cut_out: Path, style: Path, threads: int) -> None:
+    def __init__(self, cut_out: Path, style: Path, threads: int, *, faces: Path) -> None:
         self._cut_out = session(cut_out, threads)
         self._cut_out_input = self._cut_out.get_inputs()[0].name
         self._style = session(style, threads)
+        self._detector = OnnxFaces(faces, threads)
 
     def cut_out(self, rgb: Array) -> Array:
         feed = {self._cut_out_input: np.ascontiguousarray(rgb.transpose(2, 0, 1)[None])}
@@ -71,6 +79,20 @@ class OnnxNetworks:
         }
         out = self._style.run(["stylized"], feed)[0][0].transpose(1, 2, 0)
         return np.asarray(np.clip(out[:height, :width], 0, 1), np.float32)
+
+    def faces(self, rgb: Array) -> Array:
+        return self._detector.faces(rgb)
+
+
+class OnnxFaces:
+    """The face detector alone: small enough to stay here where the other networks run elsewhere."""
+
+    def __init__(self, network: Path, threads: int) -> None:
+        self._faces = session(network, threads)
+
+    def faces(self, rgb: Array) -> Array:
+        bgr = np.ascontiguousarray(rgb[..., ::-1].transpose(2, 0, 1)[None] * np.float32(255))
+        return detect.candidates(self._faces.run(list(detect.OUTPUTS), {"input": bgr}))
 
 
 def session(path: Path, threads: int) -> Any:

@@ -15,7 +15,7 @@ from services.render.marking import source_type
 from services.render.marking.watermark import Mark, unmarked
 from services.render.picture import Cancelled, Job, Picture, Progress
 from services.render.scene import Scene
-from services.render.steps.workspace import Networks, Tools, Workspace
+from services.render.steps.workspace import Networks, PaintWorld, Tools, Workspace
 
 SIDE_PX = 1280
 
@@ -63,18 +63,30 @@ class RecipeEngine(ABC):
     def ready(self) -> bool:
         return self._tools is not None
 
-    def render(self, job: Job, progress: Progress, cancelled: Cancelled) -> Picture:
+    @property
+    def tools(self) -> Tools:
+        """What steps are lent, for whoever runs them one by one."""
         if self._tools is None:
             raise RuntimeError("the engine was not started")
+        return self._tools
+
+    def render(self, job: Job, progress: Progress, cancelled: Cancelled) -> Picture:
+        tools = self.tools
         scene = self._catalogue.get(job.scene_id)
         ws = Workspace(job, scene.id, scene.kind, scene.min_side, scene.caption(job.caption_id, job.locale), self._side)
         made = source_type.of(scene.kind, self.name)
         tools = replace(
-            self._tools,
-            networks=self.lent(self._tools.networks, job, cancelled),
+            tools,
+            networks=self.lent(tools.networks, job, cancelled),
+            painted=_painted_for(scene, tools.painted),
             watermark=lambda picture: self._watermark(picture, made),
         )
         return recipe.run(self.steps(scene, job, progress, cancelled), ws, tools, progress, cancelled)
 
     def close(self) -> None:
         self._tools = None
+
+
+def _painted_for(scene: Scene, store: PaintWorld) -> PaintWorld:
+    """The store as one scene sees it: what was painted before its folder changed is not its world any more."""
+    return lambda key, paint: store((f"{key[0]} {scene.source}", *key[1:]), paint)

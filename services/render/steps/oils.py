@@ -65,7 +65,7 @@ def enlarged(ws: Workspace) -> tuple[Array, Array, Face]:
     scale = min(ws.side / max(height, width), MOST)
     w, h = round(width * scale), round(height * scale)
     big = clip(resize(photo, w, h, Image.Resampling.LANCZOS))
-    return big, clip(resize(alpha, w, h)), Face(face.x * scale, face.y * scale, face.rx * scale, face.ry * scale)
+    return big, clip(resize(alpha, w, h)), face.moved(scale)
 
 
 def _behind(whole: Array, near: Array, params: Params, side: int, rng: np.random.Generator, tools: Tools) -> Array:

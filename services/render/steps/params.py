@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, field, fields
 from typing import Any, TypeVar
 
+from services.render.steps.asset import Asset
+
 Color = tuple[float, float, float]
 """sRGB, 0..1 each. Written "#rrggbb" in scene files."""
 Stops = tuple[tuple[float, Color], ...]
@@ -76,6 +78,18 @@ def text(low: int, high: int) -> str:
     def parse(value: object) -> str:
         if not isinstance(value, str) or not low <= len(value) <= high or not value.isprintable():
             raise ValueError(f"must be one line of {low} to {high} characters")
+        return value
+
+    made: Any = field(metadata={"parse": parse})
+    return made  # type: ignore[no-any-return]
+
+
+def asset() -> Asset:
+    """A picture of the scene's own folder; must be there. A scene file names it; the catalogue has read it by then."""
+
+    def parse(value: object) -> Asset:
+        if not isinstance(value, Asset):
+            raise ValueError("must name a picture in the scene's folder")
         return value
 
     made: Any = field(metadata={"parse": parse})

@@ -14,7 +14,7 @@ from PIL import Image
 from services.render.steps.params import number
 from services.render.steps.pixels import Array, clip, resize
 from services.render.steps.step import Step
-from services.render.steps.workspace import Cut, Face, Tools, Workspace
+from services.render.steps.workspace import Cut, Tools, Workspace
 
 BLEEDS = 0.42  # share of its height from which a subject cut at one side stands at that side of the canvas
 MOST = 3.2  # enlargement; beyond it a small subject stays small rather than turning to mush
@@ -65,9 +65,7 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     cover = clip(resize(alpha[top:bottom, left:right], new_w, new_h, Image.Resampling.BICUBIC))
     ws.cuts = _in_the_open(cuts, round(x), new_w, wide)
     ws.layer, ws.layer_alpha = _on_canvas(clip(rgb), cover, round(x), round(y), high, wide)
-    ws.face = Face(
-        (face.x - left) * scale + round(x), (face.y - top) * scale + round(y), face.rx * scale, face.ry * scale
-    )
+    ws.face = face.moved(scale, round(x) - left * scale, round(y) - top * scale)
 
 
 def box(alpha: Array, level: float = 0.08) -> tuple[int, int, int, int]:

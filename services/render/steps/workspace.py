@@ -19,13 +19,16 @@ from services.render.steps.pixels import Array
 
 
 class Networks(Protocol):
-    """The two networks, wherever they run."""
+    """The three networks, wherever they run."""
 
     def cut_out(self, rgb: Array) -> Array:
         """(320, 320, 3) 0..1 -> saliency (320, 320), unscaled."""
 
     def stylize(self, rgb: Array, weights: tuple[float, ...]) -> Array:
         """(H, W, 3) 0..1 -> (H, W, 3) 0..1. ``weights``: shares of the 26 styles."""
+
+    def faces(self, rgb: Array) -> Array:
+        """(640, 640, 3) 0..1 -> candidates (N, 5): left, top, right, bottom in px, score 0..1; they may overlap."""
 
 
 @dataclass(slots=True)
@@ -39,25 +42,37 @@ class Painted:
     front: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 
+PaintWorld = Callable[[tuple[str, int, int, int], Callable[[], Painted]], Painted]
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """networks: the engine's; painted: (key, paint) -> a world from the bounded store, painted when absent;
     decode: where photos become pixels; watermark: (picture) -> the same with its invisible mark."""
 
     networks: Networks
-    painted: Callable[[tuple[str, int, int, int], Callable[[], Painted]], Painted]
+    painted: PaintWorld
     decode: Decode
     watermark: Callable[[Array], Array] = lambda picture: picture
 
 
 @dataclass(slots=True)
 class Face:
-    """A head, roughly: centre and half axes in px of ``photo`` (or of the canvas, once placed)."""
+    """A head, roughly: centre and half axes in px of ``photo`` (or of the canvas, once placed).
+
+    others: further heads of the subject, smaller ones, to be protected like this one.
+    """
 
     x: float
     y: float
     rx: float
     ry: float
+    others: tuple[Face, ...] = ()
+
+    def moved(self, scale: float, right: float = 0.0, down: float = 0.0) -> Face:
+        """All of them, enlarged from the origin and then shifted, px."""
+        others = tuple(other.moved(scale, right, down) for other in self.others)
+        return Face(self.x * scale + right, self.y * scale + down, self.rx * scale, self.ry * scale, others)
 
 
 @dataclass(frozen=True, slots=True)

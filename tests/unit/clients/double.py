@@ -22,6 +22,9 @@ BUNDLE = b'{"envelope":{}}'
 PICTURE = bytes(range(256)) * 5000
 
 
+PREVIEW = b"\xff\xd8 a small picture"
+
+
 class PhotoService(gateway_pb2_grpc.PhotoServiceServicer):
     """What happens is set by attributes; what was received can be read from others."""
 
@@ -117,7 +120,10 @@ class PhotoService(gateway_pb2_grpc.PhotoServiceServicer):
     async def ListScenes(self, request: pb.ListScenesRequest, context: Any) -> pb.ListScenesResponse:
         self._note_token(context)
         captions = [pb.Caption(caption_id="six-months", text="six months")]
-        milestone = pb.Scene(scene_id="s", kind=pb.SCENE_KIND_MILESTONE, title="T", captions=captions, min_side=256)
+        milestone = pb.Scene(scene_id="s", kind=pb.SCENE_KIND_MILESTONE, title="T", captions=captions, min_side=256,
+                             cost=pb.SCENE_COST_HEAVY)  # fmt: skip
+        if request.with_previews:
+            milestone.preview, milestone.preview_media_type = PREVIEW, "image/jpeg"
         return pb.ListScenesResponse(scenes=[milestone])
 
     async def GetReceipt(self, request: pb.GetReceiptRequest, context: Any) -> pb.GetReceiptResponse:

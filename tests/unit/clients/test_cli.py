@@ -17,7 +17,7 @@ from clients.cli import resume
 from clients.cli.exits import ExitCode
 from clients.sdk.results import Lease
 from mesh.errors import Denied, Internal, Invalid, MeshError, NotFound, Overdue, Unauthenticated, Unavailable
-from tests.unit.clients.double import BUNDLE, PHOTO_ID, PICTURE, RESUME_TOKEN, PhotoService
+from tests.unit.clients.double import BUNDLE, PHOTO_ID, PICTURE, PREVIEW, RESUME_TOKEN, PhotoService
 
 PHOTO = b"photo" * 1000
 
@@ -221,6 +221,15 @@ async def test_scenes(mayfly: Mayfly) -> None:
     assert "six months" in (await mayfly("scenes")).out
     [scene] = (await mayfly("scenes", "--json")).json()["scenes"]
     assert (scene["scene_id"], scene["kind"]) == ("s", "milestone")
+    assert (scene["min_side"], scene["cost"], scene["preview"]) == (256, "heavy", None)
+
+
+async def test_previews_of_scenes(mayfly: Mayfly) -> None:
+    [scene] = (await mayfly("scenes", "--json", "--previews", "shown/here")).json()["scenes"]
+    assert scene["preview"] == "shown/here/s.jpg"
+    assert (mayfly.folder / "shown" / "here" / "s.jpg").read_bytes() == PREVIEW
+    ran = await mayfly("scenes", "--previews", "shown/here/s.jpg")
+    assert ran.code != 0 and "can't be made" in ran.err
 
 
 async def test_a_reader_that_has_enough_is_no_error(mayfly: Mayfly) -> None:

@@ -9,7 +9,7 @@ from clients.sdk import collection
 from clients.sdk.client import MayflyClient
 from clients.sdk.results import Lease, Picture
 from mesh.errors import NotFound, Unavailable
-from tests.unit.clients.double import BUNDLE, PHOTO_ID, PICTURE, RESUME_TOKEN, PhotoService
+from tests.unit.clients.double import BUNDLE, PHOTO_ID, PICTURE, PREVIEW, RESUME_TOKEN, PhotoService
 
 
 async def test_collect(client: MayflyClient) -> None:
@@ -105,6 +105,9 @@ async def test_scenes(client: MayflyClient) -> None:
     [scene] = await client.scenes("fr")
     assert (scene.scene_id, scene.kind, scene.min_side) == ("s", "milestone", 256)
     assert dict(scene.captions) == {"six-months": "six months"}
+    assert (scene.cost, scene.preview, scene.preview_media_type) == ("heavy", b"", "")
+    [scene] = await client.scenes("fr", with_previews=True)
+    assert (scene.preview, scene.preview_media_type) == (PREVIEW, "image/jpeg")
 
 
 async def test_each_call_asks_for_a_token(address: str, service: PhotoService, tmp_path: Path) -> None:

@@ -34,10 +34,12 @@ class DiffusersEngine(OnnxEngine):
         watermark: Mark = unmarked,
     ) -> None:
         """See ``OnnxEngine``. Raises ConfigError for a scene that can't be made as it asks."""
-        made = catalogue.only(lambda scene: scene.made_by(self.name))
+        for scene in catalogue.scenes():
+            if scene.made_by(self.name):
+                plan.of(scene)
         super().__init__(
             model_dir=model_dir,
-            catalogue=made,
+            catalogue=catalogue,
             intra_op_threads=weights.threads,
             side=side,
             decode=decode,
@@ -45,7 +47,6 @@ class DiffusersEngine(OnnxEngine):
         )
         self._weights = weights
         self._pipeline: Pipeline | None = None
-        self._plans = {scene.id: plan.of(scene) for scene in made.scenes()}
 
     def start(self) -> None:
         """Raises ConfigError: a library, a weight or a network is missing or altered."""
@@ -54,7 +55,7 @@ class DiffusersEngine(OnnxEngine):
 
     def steps(self, scene: Scene, job: Job, progress: Progress, cancelled: Cancelled) -> recipe.Recipe:
         """The scene's, with the model in the place of what it stands in for."""
-        pipeline, planned = self._pipeline, self._plans[scene.id]
+        pipeline, planned = self._pipeline, plan.of(scene)
         if pipeline is None:
             raise RuntimeError("the engine was not started")
 

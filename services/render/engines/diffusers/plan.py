@@ -18,9 +18,17 @@ from services.render.steps.step import Bound
 from services.render.steps.workspace import Tools, Workspace
 
 KEPT = frozenset(
-    {"decode", "orient", "cut_out", "tone", "detail", "refine", "face", "place", "caption", "finish", "encode"}
-)
-REPLACED = frozenset({"backdrop", "light", "unify", "compose", "oils", "watercolour", "soft_background"})
+    {
+        "decode", "orient", "cut_out", "mend", "unfade", "white_balance", "tone", "detail", "refine", "face", "place",
+        "caption", "finish", "frame", "watermark", "encode",
+    }
+)  # fmt: skip
+REPLACED = frozenset(
+    {
+        "backdrop", "outpaint", "light", "unify", "blend_face", "shadow", "compose", "oils", "watercolour", "pastel",
+        "pencil", "linocut", "soft_background",
+    }
+)  # fmt: skip
 """With ``KEPT``, all the steps that there are."""
 DIFFUSE = "diffuse"
 COST = 20.0  # of the model, in the unit of ``Step.cost``: a picture's time is mostly its

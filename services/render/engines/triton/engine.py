@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+
+from services.render import models
 from services.render.catalogue import Catalogue
 from services.render.decoding import Decode, decode_here
+from services.render.engines.onnx import OnnxFaces
 from services.render.engines.recipes import SIDE_PX, RecipeEngine
-from services.render.engines.triton.networks import PoolNetworks
+from services.render.engines.triton.networks import WithFaces
 from services.render.engines.triton.pool import Pool
 from services.render.engines.triton.processors import Processors
 from services.render.marking.watermark import Mark, unmarked
 from services.render.picture import Cancelled, Job
+from services.render.steps import detect
 from services.render.steps.workspace import Networks
 
 HERE = "recipe-embedded"
@@ -26,22 +33,26 @@ class TritonEngine(RecipeEngine):
         pool: Pool,
         *,
         processors: Processors,
+        model_dir: Path,
         catalogue: Catalogue,
         side: int = SIDE_PX,
         decode: Decode = decode_here,
         watermark: Mark = unmarked,
     ) -> None:
-        """See ``RecipeEngine``. processors: those whose endpoints are in the pool."""
+        """See ``RecipeEngine``. processors: those whose endpoints are in the pool. model_dir: the face detector's."""
         super().__init__(catalogue=catalogue, side=side, decode=decode, watermark=watermark)
         self._pool = pool
+        self._model_dir = model_dir
         self.processors = (*processors.names, HERE)
 
     def networks(self) -> Networks:
+        self._detector = OnnxFaces(models.face_network(self._model_dir), 1)
+        self._detector.faces(np.zeros((detect.SIDE, detect.SIDE, 3), np.float32))
         self._pool.start()
-        return PoolNetworks(self._pool)
+        return WithFaces(self._detector, self._pool)
 
     def lent(self, networks: Networks, job: Job, cancelled: Cancelled) -> Networks:
-        return PoolNetworks(self._pool, job.deadline, cancelled)
+        return WithFaces(self._detector, self._pool, job.deadline, cancelled)
 
     def ready(self) -> bool:
         return super().ready() and self._pool.ready()

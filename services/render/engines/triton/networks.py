@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from services.render.engines.onnx import OnnxFaces
 from services.render.engines.triton.contract import CUT_OUT, STYLIZE
 from services.render.engines.triton.pool import Pool
 from services.render.picture import Cancelled
@@ -35,3 +36,16 @@ class PoolNetworks:
             STYLIZE, (image, styles), image.shape, deadline=self._deadline, cancelled=self._cancelled
         )
         return np.asarray(np.clip(out[0].transpose(1, 2, 0)[:height, :width], 0, 1), np.float32)
+
+
+class WithFaces(PoolNetworks):
+    """And the face detector, which is small and stays here: what is in a pool needn't learn where faces are."""
+
+    def __init__(
+        self, detector: OnnxFaces, pool: Pool, deadline: float = math.inf, cancelled: Cancelled = lambda: False
+    ) -> None:
+        super().__init__(pool, deadline, cancelled)
+        self._detector = detector
+
+    def faces(self, rgb: Array) -> Array:
+        return self._detector.faces(rgb)

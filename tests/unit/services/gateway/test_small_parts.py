@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
@@ -34,17 +33,23 @@ class Source:
                 titles={"en": "Meadow", "fr": "Pré"},
                 captions=[caption],
                 min_side=64,
+                cost="heavy",
+                preview=b"a picture",
+                preview_media_type="image/jpeg",
             ),
             render_pb2.CatalogueScene(scene_id="odd", kind="a kind of tomorrow", titles={"de": "Seltsam"}),
         ]
-        self.asked = 0
+        self.edition = "1"
+        self.asked: list[str] = []
         self.error: MeshError | None = None
 
-    async def list(self) -> Sequence[render_pb2.CatalogueScene]:
-        self.asked += 1
+    async def list(self, known_edition: str) -> render_pb2.ListScenesResponse:
+        self.asked.append(known_edition)
         if self.error is not None:
             raise self.error
-        return self.scenes
+        if known_edition == self.edition:
+            return render_pb2.ListScenesResponse(edition=self.edition, unchanged=True)
+        return render_pb2.ListScenesResponse(scenes=self.scenes, edition=self.edition)
 
 
 class World:
@@ -76,6 +81,15 @@ async def test_scenes_in_the_callers_language(world: World, locale: str, title: 
         64,
     )
     assert (odd.title, odd.kind) == ("", gateway.SCENE_KIND_UNSPECIFIED)
+    assert (first.cost, odd.cost) == (gateway.SCENE_COST_HEAVY, gateway.SCENE_COST_UNSPECIFIED)
+
+
+async def test_previews_come_when_they_are_asked_for(world: World) -> None:
+    first, odd = await world.scenes.list("en", with_previews=True)
+    assert (first.preview, first.preview_media_type) == (b"a picture", "image/jpeg")
+    assert (odd.preview, odd.preview_media_type) == (b"", "")
+    first, _ = await world.scenes.list("en")
+    assert (first.preview, first.preview_media_type) == (b"", "")
 
 
 async def test_what_is_asked_for_is_there(world: World) -> None:
@@ -93,14 +107,29 @@ async def test_what_is_asked_for_is_there(world: World) -> None:
         assert refusal.value.reason == reason
 
 
-async def test_the_catalogue_is_remembered_for_a_minute(world: World) -> None:
+async def test_the_catalogue_is_asked_for_by_its_edition(world: World) -> None:
     for _ in range(3):
         await world.scenes.check("meadow", "")
-    assert world.source.asked == 1
-    world.clock.advance(61)
-    world.source.scenes = world.source.scenes[:1]
+    assert world.source.asked == [""]
+    world.clock.advance(6)
+    assert len(await world.scenes.list("en")) == 2
+    assert world.source.asked == ["", "1"], "nothing has changed, and nothing was sent"
+    world.clock.advance(6)
+    world.source.scenes, world.source.edition = world.source.scenes[:1], "2"
     assert len(await world.scenes.list("en")) == 1
-    assert world.source.asked == 2
+
+
+async def test_what_is_missing_is_looked_for_at_once(world: World) -> None:
+    late = world.source.scenes.pop()
+    await world.scenes.check("meadow", "")
+    world.source.scenes.append(late)
+    world.source.edition = "2"
+    for _ in range(3):
+        with pytest.raises(Invalid):
+            await world.scenes.check("odd", "")
+    assert len(world.source.asked) == 1, "a caller of what there isn't can't make us ask more than once a second"
+    world.clock.advance(1.5)
+    await world.scenes.check("odd", "")
 
 
 async def test_an_old_catalogue_is_better_than_none(world: World) -> None:
@@ -109,7 +138,7 @@ async def test_an_old_catalogue_is_better_than_none(world: World) -> None:
         await world.scenes.list("en")
     world.source.error = None
     await world.scenes.list("en")
-    world.clock.advance(61)
+    world.clock.advance(6)
     world.source.error = Unavailable("PEER_UNAVAILABLE", "Away.")
     await world.scenes.check("meadow", "")
     world.source.error = Internal("INTERNAL", "A bug.")

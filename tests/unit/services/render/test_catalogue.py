@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mesh.errors import ConfigError, Invalid
-from services.render import fonts, recipe
+from services.render import catalogue, fonts, recipe
 from services.render.catalogue import BUILTIN, Catalogue
 from services.render.scene import LOCALES
+from services.render.scene_file import MOST_PREVIEW_BYTES, SceneError
+from services.render.steps import asset
 
 BUILT = Catalogue.load()
 
@@ -87,6 +91,7 @@ step = "tone"
 """
 
 
+FOUR = 'en = "a"\nfr = "b"\nes = "c"\nde = "d"\n'
 WORDS = 'prompt = "a quiet painted meadow"\nnegative = "letters"\n'
 
 
@@ -123,6 +128,13 @@ def test_a_scene_says_what_each_engine_needs_to_know(tmp_path: Path) -> None:
         ("min_side = 64", 'min_side = 64\ncaptions = ["six_months"]', "captions"),
         ('kind = "enhance"', 'kind = "milestone"', "captions"),
         ('kind = "enhance"', 'kind = "milestone"\ncaptions = ["six_months", "mine"]', "captions[1]"),
+        ('kind = "enhance"', 'kind = "milestone"\ncaptions = [["six_months"]]', "captions[0]"),
+        ("[[recipe]]", f"[words.mine]\n{FOUR}[[recipe]]", "words.mine"),
+        ("[[recipe]]", f"[words.six_months]\n{FOUR}[[recipe]]", "words.six_months"),
+        ("[[recipe]]", f"[words.Mine]\n{FOUR}[[recipe]]", "words.Mine"),
+        ("[[recipe]]", '[words.mine]\nen = "a"\n[[recipe]]', "words.mine"),
+        ("[[recipe]]", "[words]\nmine = 3\n[[recipe]]", "words.mine"),
+        ("min_side = 64", "min_side = 64\nwords = 3", "words"),
         ('step = "tone"', 'step = "polish"', "recipe[0].step"),
         ('step = "tone"', 'step = "decode"', "recipe[0].step"),
         ('step = "tone"', 'step = "tone"\nexposure = 3', "recipe[0].exposure"),
@@ -172,3 +184,117 @@ def test_broken_words_name_file_and_field(tmp_path: Path) -> None:
     (folder / "captions.toml").write_text('[six_months]\nen = "six months"\n', encoding="utf-8")
     with pytest.raises(ConfigError, match=r"captions\.toml: six_months: "):
         Catalogue.load(folder)
+
+
+def test_a_scene_may_bring_words_of_its_own(tmp_path: Path) -> None:
+    own = 'captions = ["mine", "six_months"]'
+    text = GOOD.replace('kind = "enhance"', f'kind = "milestone"\n{own}').replace(
+        "[title]", f"[words.mine]\n{FOUR}[title]"
+    )
+    odd = Catalogue.load(_with(tmp_path, text)).get("odd")
+    assert list(odd.captions) == ["mine", "six_months"], "its own order; the first is the default"
+    assert (odd.caption("", "fr"), odd.caption("six_months", "fr")) == ("b", "six mois")
+
+
+PICTURED = GOOD.replace(
+    'step = "tone"',
+    'step = "backdrop"\n[[recipe.back]]\nlayer = "sky"\n[[recipe.last]]\nlayer = "image"\nimage = "star.png"',
+)
+
+
+def _picture(width: int = 20, height: int = 10, kind: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), (250, 200, 10)).save(out, kind)
+    return out.getvalue()
+
+
+def test_a_scene_may_bring_pictures(tmp_path: Path) -> None:
+    folder = _with(tmp_path, PICTURED)
+    (folder / "odd" / "star.png").write_bytes(_picture())
+    first = Catalogue.load(folder)
+    assert [step.name for step in first.get("odd").recipe] == ["decode", "orient", "backdrop", "encode"]
+    (folder / "odd" / "star.png").write_bytes(_picture(21))
+    assert Catalogue.load(folder).edition != first.edition, "another picture, another edition"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "problem"),
+    [
+        ("star.png", b"", "there is no file"),
+        ("star.png", b"not a picture", "can't be read as the picture"),
+        ("star.png", _picture(kind="JPEG"), "can't be read as the picture"),
+        ("star.png", _picture(asset.MOST_SIDE + 1, 1), "at most 2048 a side"),
+        ("star.png", bytes(asset.MOST_BYTES + 1), "more than 2,097,152 bytes"),
+        ("../star.png", _picture(), "must be the name of a"),
+        ("/etc/passwd", _picture(), "must be the name of a"),
+        ("star.gif", _picture(kind="GIF"), "must be the name of a"),
+    ],
+)
+def test_a_picture_that_can_t_be_taken_is_named_with_its_field(
+    tmp_path: Path, name: str, data: bytes, problem: str
+) -> None:
+    folder = _with(tmp_path, PICTURED.replace("star.png", name))
+    if data:
+        (folder / "odd" / Path(name).name).write_bytes(data)
+    with pytest.raises(ConfigError, match=r"odd.scene\.toml: recipe\[0\]\.last\[0\]\.image: ") as error:
+        Catalogue.load(folder)
+    assert problem in str(error.value)
+
+
+def test_a_picture_elsewhere_is_not_taken(tmp_path: Path) -> None:
+    folder = _with(tmp_path, PICTURED)
+    (tmp_path / "elsewhere.png").write_bytes(_picture())
+    (folder / "odd" / "star.png").symlink_to(tmp_path / "elsewhere.png")
+    with pytest.raises(ConfigError, match=r"there is no file star\.png"):
+        Catalogue.load(folder)
+
+
+def test_a_step_that_needs_a_picture_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"recipe\[0\]\.last\[0\]\.image: missing"):
+        Catalogue.load(_with(tmp_path, PICTURED.replace('image = "star.png"', "")))
+    (tmp_path / "odd" / "scene.toml").write_text(PICTURED.replace('"star.png"', "3"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"image: must name a picture"):
+        Catalogue.load(tmp_path)
+
+
+def test_a_preview_is_served_within_its_bounds(tmp_path: Path) -> None:
+    folder = _with(tmp_path, GOOD)
+    assert Catalogue.load(folder).get("odd").preview is None
+    preview = folder / "odd" / "preview.jpg"
+    preview.write_bytes(_picture(192, 240, "JPEG"))
+    shown = Catalogue.load(folder).get("odd").preview
+    assert shown is not None
+    assert (shown.data, shown.media_type) == (preview.read_bytes(), "image/jpeg")
+    for data, problem in (
+        (_picture(321, 9, "JPEG"), "321 × 9 px; at most 320"),
+        (_picture(20, 20, "PNG"), "can't be read"),
+        (bytes(MOST_PREVIEW_BYTES + 1), "more than 20,480 bytes"),
+    ):
+        preview.write_bytes(data)
+        with pytest.raises(SceneError, match=problem) as error:
+            Catalogue.load(folder)
+        assert error.value.file == "odd/preview.jpg"
+
+
+def test_a_deployments_own_scenes_stand_beside_ours(tmp_path: Path) -> None:
+    assert Catalogue.load(own=tmp_path).edition == BUILT.edition, "an empty folder adds nothing"
+    (tmp_path / "notes").mkdir()
+    both = Catalogue.load(own=_with(tmp_path, GOOD))
+    assert {scene.id for scene in both.scenes()} - {scene.id for scene in BUILT.scenes()} == {"odd"}
+    (tmp_path / "odd").rename(tmp_path / "watercolour")
+    with pytest.raises(ConfigError, match=r"watercolour.scene\.toml: id: there is a built-in scene"):
+        Catalogue.load(own=tmp_path)
+    with pytest.raises(ConfigError, match="nowhere: can't be read"):
+        Catalogue.load(own=tmp_path / "nowhere")
+
+
+def test_the_list_stays_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _with(tmp_path, GOOD)
+    monkeypatch.setattr(catalogue, "MOST_SCENES", len(BUILT.scenes()))
+    with pytest.raises(ConfigError, match="scenes; at most"):
+        Catalogue.load(own=tmp_path)
+    monkeypatch.setattr(catalogue, "MOST_SCENES", 200)
+    monkeypatch.setattr(catalogue, "MOST_PREVIEWS_BYTES", 1)
+    (tmp_path / "odd" / "preview.jpg").write_bytes(_picture(192, 240, "JPEG"))
+    with pytest.raises(ConfigError, match="previews"):
+        Catalogue.load(own=tmp_path)

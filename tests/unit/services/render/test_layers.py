@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from services.render.steps import strokes
+from services.render.steps.asset import Asset
 from services.render.steps.backdrop import LAYERS
 from services.render.steps.layers.board import Board, blank, fbm
 from services.render.steps.pixels import blur, from_lab, guided, resize, to_lab
@@ -16,6 +17,7 @@ EXTRA: dict[str, dict[str, object]] = {
     "fronds": {"places": [[0.1, 1.0, 0.4]]},
     "planets": {"places": [[0.4, 0.4, 0.15]]},
     "toy_balloons": {"places": [[0.4, 0.4, 0.15]]},
+    "image": {"image": Asset("star.png", np.full((10, 20, 4), 200, np.uint8))},
 }
 
 
@@ -108,3 +110,19 @@ def test_guided_filter_snaps_to_the_guides_edge() -> None:
     soft = resize(np.tile(np.linspace(0, 1, 12, dtype=np.float32), (12, 1)), 120, 120)
     out = guided(guide, soft, radius=16, eps=1e-4)
     assert out[60, 66] - out[60, 53] > 0.18 > soft[60, 66] - soft[60, 53]
+
+
+def test_a_picture_is_laid_where_it_is_wanted_without_a_fringe() -> None:
+    rgba = np.zeros((20, 40, 4), np.uint8)
+    rgba[:, 20:] = (255, 0, 0, 255)  # what is clear is black: it may not show
+    table = {"image": Asset("flag.png", rgba), "at": [0.5, 0.25], "width": 0.4}
+    board = _board(100, 200)
+    LAYERS["image"].bind(table)(board, np.random.default_rng(1))
+    rows, columns = np.flatnonzero(board.alpha.max(axis=1) > 0.5), np.flatnonzero(board.alpha.max(axis=0) > 0.5)
+    assert (rows[0], rows[-1], columns[0], columns[-1]) == (15, 34, 100, 119)
+    shown = board.rgb[board.alpha > 0.02]
+    assert shown[:, 0].min() > 0.95 and shown[:, 1:].max() < 0.05
+    turned = _board(100, 200)
+    LAYERS["image"].bind(table | {"turn": 90.0, "soften": 1.0, "opacity": 0.5})(turned, np.random.default_rng(1))
+    assert turned.alpha[:25].max() > 0.4 and turned.alpha[30:].max() < 0.1, "the flag's end now points up"
+    assert turned.alpha.max() <= 0.5

@@ -555,3 +555,10 @@ async def test_the_catalogue(quick: World) -> None:
     first = reply.scenes[0]
     assert (first.kind, first.min_side, dict(first.titles)) == (SCENE.kind, SCENE.min_side, dict(SCENE.title))
     assert {caption.caption_id for caption in first.captions} == set(SCENE.captions)
+    assert first.cost == SCENE.cost
+    assert SCENE.preview is not None
+    assert (first.preview, first.preview_media_type) == (SCENE.preview.data, SCENE.preview.media_type)
+    same = await stub.ListScenes(pb.ListScenesRequest(known_edition=reply.edition))
+    assert (same.unchanged, same.edition, list(same.scenes)) == (True, reply.edition, [])
+    other = await stub.ListScenes(pb.ListScenesRequest(known_edition="of yesterday"))
+    assert not other.unchanged and other.scenes == reply.scenes
