@@ -46,10 +46,13 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     cuts = _borders(alpha, left, top, right, bottom)
     w, h = right - left, bottom - top
     end = (params.bottom if cuts.bottom > 0.04 else params.stand) * high
-    start = -2.0 if cuts.top > 0.12 else params.top * high
+    hangs = cuts.top > 0.12  # the photo's upper border cut it: so must the canvas's
+    start = -2.0 if hangs else params.top * high
     scale = min((end - start) / h, params.wide * wide / w, MOST)
     if cuts.left > BLEEDS and cuts.right > BLEEDS:  # cut on both sides: fill the canvas from side to side
         scale = min(max(scale, wide / w), MOST, 1.15 * (end - start) / h)
+    if hangs and cuts.bottom > 0.04:
+        scale = min((end - start) / h, MOST)
     new_w, new_h = max(2, round(w * scale)), max(2, round(h * scale))
     x = params.x * wide - new_w / 2
     if cuts.left > BLEEDS > cuts.right:
@@ -60,7 +63,7 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
         lean = params.x * wide - ((face.x - left) * scale + x)
         room = max(0.0, (wide - new_w) / 2) + 0.04 * wide
         x += float(np.clip(lean * 0.6, -room, room))
-    y = end - new_h
+    y = start if hangs else end - new_h
     rgb = resize(photo[top:bottom, left:right], new_w, new_h, Image.Resampling.LANCZOS)
     cover = clip(resize(alpha[top:bottom, left:right], new_w, new_h, Image.Resampling.BICUBIC))
     ws.cuts = _in_the_open(cuts, round(x), new_w, wide)

@@ -278,6 +278,19 @@ def test_place_says_which_cuts_lie_in_the_open() -> None:
     assert not _placed().cuts
 
 
+@pytest.mark.parametrize("bottom", [False, True])
+def test_place_hides_a_cut_at_the_top_behind_the_canvas_s_own_border(bottom: bool) -> None:
+    ws = _cut()
+    alpha = np.zeros((300, 240), np.float32)
+    alpha[: 300 if bottom else 200, 10:230] = 1.0
+    ws.alpha = alpha
+    ws.picture = np.zeros((SIDE, 256, 3), np.float32)
+    place.STEP.run(ws, place.Params(bottom=1.0), tools())
+    _, placed = ws.need_layer()
+    assert placed[0].max() > 0.9
+    assert (placed[-1].max() > 0.9) == bottom
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_outpaint_lets_a_cut_shoulder_round_off(side: str) -> None:
     """A shoulder that the photo's side cut must not end in a straight vertical line on the canvas."""
