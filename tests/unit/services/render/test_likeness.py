@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import matplotlib
@@ -17,6 +16,7 @@ from services.render.engines.onnx import OnnxEngine
 from services.render.engines.painted import PaintedStore
 from services.render.likeness import BOUNDS, Measured, measure
 from services.render.previews import is_of
+from services.render.scene import Scene
 from services.render.steps import detect
 from services.render.steps.pixels import Array
 from services.render.steps.workspace import Face
@@ -24,7 +24,6 @@ from tests.scene_subjects import job
 from tests.unit.services.render import goldens
 
 CATALOGUE = Catalogue.load()
-SCENES = [scene.id for scene in CATALOGUE.scenes()]
 PORTRAIT = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 HOPPER = Face(0.514, 0.36, 0.17, 0.20)  # by hand, shares of the photo
 DRAWN = 0.05
@@ -39,24 +38,36 @@ def engine() -> Iterator[OnnxEngine]:
     made.close()
 
 
+@pytest.fixture(scope="module", params=[scene.id for scene in CATALOGUE.scenes()])
+def scene(request: pytest.FixtureRequest) -> Scene:
+    """Of the module's scope, so that all tests of one scene run one after the other: its world is painted once."""
+    return CATALOGUE.get(request.param)
+
+
 @pytest.fixture(scope="module")
-def siblings(engine: OnnxEngine) -> Callable[[str], Measured]:
-    """Two drawn children in a scene: made once for all tests of this file."""
-    return cache(lambda scene_id: goldens.measured(CATALOGUE.get(scene_id), engine.tools))
+def siblings(engine: OnnxEngine, scene: Scene) -> Measured:
+    """Two drawn children in the scene."""
+    return goldens.measured(scene, engine.tools)
 
 
-@pytest.mark.parametrize("scene_id", SCENES)
-def test_a_real_face_stays_recognisable(engine: OnnxEngine, scene_id: str) -> None:
-    scene = CATALOGUE.get(scene_id)
+def test_a_real_face_stays_recognisable(engine: OnnxEngine, scene: Scene) -> None:
     side = goldens.SIDE if scene.kind == "milestone" else 2 * goldens.SIDE
-    found = measure(scene, job(PORTRAIT.read_bytes(), scene_id), [HOPPER], engine.tools, side)
+    found = measure(scene, job(PORTRAIT.read_bytes(), scene.id), [HOPPER], engine.tools, side)
     assert found.likeness[0] >= BOUNDS[scene.kind]
 
 
-@pytest.mark.parametrize("scene_id", SCENES)
-def test_each_of_two_faces_stays_recognisable(siblings: Callable[[str], Measured], scene_id: str) -> None:
-    for likeness in siblings(scene_id).likeness:
-        assert likeness >= BOUNDS[CATALOGUE.get(scene_id).kind] - DRAWN
+def test_each_of_two_faces_stays_recognisable(siblings: Measured, scene: Scene) -> None:
+    for likeness in siblings.likeness:
+        assert likeness >= BOUNDS[scene.kind] - DRAWN
+
+
+def test_a_picture_is_the_golden_one(siblings: Measured, scene: Scene) -> None:
+    found, room = goldens.difference(goldens.small(siblings.picture), goldens.kept(scene.id)), goldens.room(scene.id)
+    assert found.within(room), f"{found}, {room}; if it is meant: python -m tests.unit.services.render.goldens"
+
+
+def test_a_preview_is_of_its_scene(scene: Scene) -> None:
+    assert is_of(scene), "python -m services.render.previews"
 
 
 def test_a_face_that_nobody_protects_is_not_recognisable(engine: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,15 +75,6 @@ def test_a_face_that_nobody_protects_is_not_recognisable(engine: OnnxEngine, mon
     assert sorted(goldens.measured(scene, engine.tools).likeness)[0] > BOUNDS["portrait"] - DRAWN
     monkeypatch.setattr(detect, "MOST", 1)
     assert sorted(goldens.measured(scene, engine.tools).likeness)[0] < 0.7
-
-
-@pytest.mark.parametrize("scene_id", SCENES)
-def test_a_picture_is_the_golden_one(siblings: Callable[[str], Measured], scene_id: str) -> None:
-    found = goldens.difference(goldens.small(siblings(scene_id).picture), goldens.kept(scene_id))
-    room = goldens.room(scene_id)
-    assert found.within(room), (
-        f"{found}, {room}; if it is meant: python -m tests.unit.services.render.goldens {scene_id}"
-    )
 
 
 @pytest.mark.parametrize(
@@ -113,8 +115,3 @@ def test_networks_that_round_otherwise_are_not_noticed(engine: OnnxEngine) -> No
     tools = replace(engine.tools, networks=Rounding(), painted=PaintedStore())
     made = goldens.small(goldens.measured(CATALOGUE.get("moonlit_hills"), tools).picture)
     assert goldens.difference(made, goldens.kept("moonlit_hills")).within(goldens.room("moonlit_hills"))
-
-
-@pytest.mark.parametrize("scene_id", SCENES)
-def test_a_preview_is_of_its_scene(scene_id: str) -> None:
-    assert is_of(CATALOGUE.get(scene_id)), "python -m services.render.previews"
