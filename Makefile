@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := gateway,ingest,render,purge,auditor,clients,local,demo,dev
 TRITON := .tools/triton
+EXTRAS := gateway,ingest,render,purge,auditor,clients,inspect,local,demo,dev
 PHOTO ?=
 OUT ?= out
 # Models and state belong to this checkout; nothing else on the machine is touched.
@@ -87,11 +87,12 @@ dashboards: $(READY) ## Generate the Grafana dashboard from its code
 scenes: $(READY) ## Draw the contact sheet of all scenes
 	@$(BIN)/python -m services.render.contact_sheet $(if $(PHOTO),"$(PHOTO)") -o "$(OUT)/scenes.jpg"
 
-bench: $(READY) ## Measure: the mesh, memory per photo in flight, the scrub beside its peers, purge, residue
+bench: $(READY) ## Measure: the mesh, memory per photo in flight, the scrub beside its peers, purge, marks, residue
 	@$(BIN)/python -m benchmarks.mesh
 	@$(BIN)/python -m benchmarks.scrub
 	@$(BIN)/python -m benchmarks.purge
 	@$(BIN)/python -m benchmarks.forgetting
+	@$(BIN)/python -m benchmarks.marking
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	@$(BIN)/python -m benchmarks.residue
 

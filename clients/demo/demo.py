@@ -50,6 +50,7 @@ def run(photo: Path | None, output: Path, state: Path, *, as_json: bool) -> None
         f"\nThe pictures are {files}; the receipts lie beside them. The demo's mesh is stopped.\n"
         f"Check a receipt yourself: {mayfly} verify {outcome.shown[0].receipt_file}"
         f" --key {output / RECEIPTS} --log-key {output / LOG}\n"
+        f"Each says that it was made by a machine, and nothing of the photo: {mayfly} inspect {outcome.shown[0].file}\n"
         f"Then try your own: make demo PHOTO=path, or `{mayfly} up` and `{mayfly} render PHOTO --scene ID -o OUT`.",
         soft_wrap=True,
     )

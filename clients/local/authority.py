@@ -19,6 +19,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CA_LIFETIME = timedelta(days=90)
 LEAF_LIFETIME = timedelta(days=7)
+CONTENT_LIFETIME = timedelta(days=90)
+"""Of what signs pictures: nothing says when a picture was signed, so it reads as expired from then on."""
+UNTRUSTED = "Mayfly development (not to be trusted)"
+"""The organisation that readers of a picture's credentials show."""
 _SKEW = timedelta(minutes=5)  # a container's clock may be behind ours
 _LOOPBACK = ipaddress.ip_address("127.0.0.1")
 
@@ -91,6 +95,30 @@ def new_leaf(authority: KeyPair, common_name: str, names: list[x509.GeneralName]
     return KeyPair(builder.sign(authority.key, hashes.SHA256()), key)
 
 
+def new_content_signer(now: datetime) -> tuple[KeyPair, bytes]:
+    """Who signs pictures on this machine, and its chain, PEM: a root of its own, whose key is forgotten at once."""
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root_name, name = _content_name("content root"), _content_name("content signer")
+    root = (
+        _builder(root_name, root_name, root_key.public_key(), now, CONTENT_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(key_cert_sign=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(root_key.public_key()), critical=False)
+        .sign(root_key, hashes.SHA256())
+    )
+    leaf = (
+        _builder(name, root_name, key.public_key(), now, CONTENT_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(digital_signature=True), critical=True)
+        # The one of C2PA's purposes that every reader takes without a list of its own (C2PA specification 2.2, 14.5.1).
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(root_key, hashes.SHA256())
+    )
+    return KeyPair(leaf, key), leaf.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM)
+
+
 def loopback_names() -> list[x509.GeneralName]:
     return [x509.DNSName("localhost"), x509.IPAddress(_LOOPBACK)]
 
@@ -111,6 +139,11 @@ def _builder(
         .not_valid_before(now - _SKEW)
         .not_valid_after(now + lifetime)
     )
+
+
+def _content_name(what: str) -> x509.Name:
+    organization = x509.NameAttribute(NameOID.ORGANIZATION_NAME, UNTRUSTED)
+    return x509.Name([organization, x509.NameAttribute(NameOID.COMMON_NAME, f"Mayfly development {what}")])
 
 
 def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from clients.local.pki import PUBLIC, TRUST_DOMAIN, Pki
+from clients.local.pki import CONTENT, PUBLIC, TRUST_DOMAIN, Pki
 from clients.local.processes import SOURCE_ROOT
 from clients.local.sign_in import ISSUER, SignIn
 from clients.local.state import StateFolder
@@ -21,6 +21,7 @@ DRAIN_SECONDS = 10.0
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 # A person may set these for every service, and MAYFLY_<SERVICE>_… for one.
 _COMMON = ("MAYFLY_DRAIN_SECONDS", "MAYFLY_REFLECTION", "MAYFLY_MAX_CONCURRENT_STREAMS", "MAYFLY_LOCKDOWN")
+_CONTENT = ("MAYFLY_RENDER_C2PA_CERT", "MAYFLY_RENDER_C2PA_KEY")
 _ALSO = {"purge": ("MAYFLY_REDIS_",), "render": ("MAYFLY_MODEL_DIR",)}
 
 
@@ -95,8 +96,10 @@ def _special(service: str, state: StateFolder, addresses: Mapping[str, Addresses
     if is_purge(service):
         return _purge(service, state, redis)
     special = {"MAYFLY_REGISTRY_TARGET": ",".join(place.grpc for name, place in addresses.items() if is_purge(name))}
+    pki = Pki(state.pki)
+    if service == "render" and not any(name in os.environ for name in _CONTENT):
+        special |= dict(zip(_CONTENT, map(str, (pki.certificate(CONTENT), pki.key(CONTENT))), strict=True))
     if service == "gateway":
-        pki = Pki(state.pki)
         special |= {
             "MAYFLY_GATEWAY_INGEST_TARGET": addresses["ingest"].grpc,
             "MAYFLY_GATEWAY_RENDER_TARGET": addresses["render"].grpc,

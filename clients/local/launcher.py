@@ -15,7 +15,7 @@ from clients.local.state import MeshRecord, ProcessRecord, StateFolder
 from clients.local.valkey import USERNAME, Valkey
 
 VALKEY = "valkey"
-_START_SECONDS = 60.0  # a cold start of the engine on a busy machine
+_START_SECONDS = 180.0  # a cold start of an engine on a busy machine: a diffusion model is seconds of code alone
 _POLL = 0.03
 _BEYOND_DRAIN = 5.0  # seconds that a service has to end after its drain, before it is killed
 

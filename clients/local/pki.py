@@ -8,7 +8,15 @@ from pathlib import Path
 
 from cryptography import x509
 
-from clients.local.authority import LEAF_LIFETIME, KeyPair, loopback_names, new_authority, new_leaf, utc_now
+from clients.local.authority import (
+    LEAF_LIFETIME,
+    KeyPair,
+    loopback_names,
+    new_authority,
+    new_content_signer,
+    new_leaf,
+    utc_now,
+)
 from clients.local.state import write_private
 from mesh.identity import spiffe_id, tls_name
 
@@ -18,11 +26,15 @@ PUBLIC = "public"
 """The gateway's face towards apps: of the same CA, but without a SPIFFE id, so that it opens no door inside."""
 OPERATOR = "operator"
 """May revoke everything, and nothing else. In a folder of its own, which no service is given."""
+CONTENT = "c2pa"
+"""Signs pictures. Its chain is of a root of its own, and opens no door at all."""
 RENEW_WITHIN = timedelta(days=1)
+RENEW_CONTENT_WITHIN = timedelta(days=30)  # earlier than an alert asks for it
 
 
 class Pki:
-    """Files below one folder: ca.pem, ca.key, and NAME.pem, NAME.key for each identity; the operator's in operator/."""
+    """Files below one folder: ca.pem, ca.key, and NAME.pem, NAME.key for each identity; the operator's in operator/;
+    c2pa.pem, c2pa.key for pictures."""
 
     def __init__(self, folder: Path, clock: Callable[[], datetime] = utc_now) -> None:
         self._folder = folder
@@ -52,6 +64,12 @@ class Pki:
             if leaf is None or not leaf.lasts(now, RENEW_WITHIN) or not leaf.signed_by(authority):
                 self._store(name, new_leaf(authority, name, _names(name), now))
                 renewed.append(name)
+        signer = self._load(CONTENT)
+        if signer is None or not signer.lasts(now, RENEW_CONTENT_WITHIN):
+            signer, chain = new_content_signer(now)
+            write_private(self.key(CONTENT), signer.key_pem())
+            write_private(self.certificate(CONTENT), chain)
+            renewed.append(CONTENT)
         return renewed
 
     def _place(self, name: str) -> Path:

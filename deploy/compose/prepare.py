@@ -1,6 +1,6 @@
 """Makes the folder of keys that compose.yaml mounts: a development CA with every service's certificate, a sign-in key,
-the signing keys of purge and the auditor, the auditor's tokens, and the passwords of Valkey's users. What exists and is
-still good is kept.
+the signing keys of purge, the auditor and pictures, the auditor's tokens, and the passwords of Valkey's users. What
+exists and is still good is kept.
 
 Usage: python deploy/compose/prepare.py [FOLDER]        (default: secrets, beside compose.yaml)
 

@@ -47,6 +47,7 @@ class Fs(IntFlag):
 READ = Fs.READ_FILE | Fs.READ_DIR
 WRITE = READ | Fs.WRITE_FILE | Fs.REMOVE_DIR | Fs.REMOVE_FILE | Fs.MAKE_DIR | Fs.MAKE_REG | Fs.REFER | Fs.TRUNCATE
 """Files and folders; no devices, sockets, pipes or links that point elsewhere."""
+DEVICE = Fs.READ_FILE | Fs.WRITE_FILE | Fs.IOCTL_DEV
 _OF_A_FILE = Fs.EXECUTE | Fs.WRITE_FILE | Fs.READ_FILE | Fs.TRUNCATE | Fs.IOCTL_DEV
 # Which file-system rights each ABI knows: 13 in the first, then REFER, TRUNCATE, IOCTL_DEV.
 _FS_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}

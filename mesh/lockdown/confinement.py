@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mesh.kernel.landlock import BIND, CONNECT, READ, WRITE, Fs, restrict, rights
+from mesh.kernel.landlock import BIND, CONNECT, DEVICE, READ, WRITE, Fs, restrict, rights
 from mesh.lockdown import reads
 from mesh.lockdown.needs import Needs
 
@@ -45,6 +45,7 @@ def _granted(needs: Needs) -> list[tuple[frozenset[Path] | set[Path] | list[Path
         (reads.of_a_process(), READ),
         (needs.reads, READ),
         (needs.writes, WRITE),
+        (needs.devices, DEVICE),
         # Where subprocess and multiplexers send what nobody wants.
         ([reads.NULL], READ | Fs.WRITE_FILE),
     ]

@@ -106,7 +106,7 @@ def _filter(needs: Needs, nursery: Nursery | None) -> None:
     """Installs the filters; between them, the one process is started that starts others from now on."""
     known = seccomp.available()
     if known:
-        program = filters.for_service(writes=bool(needs.writes), unix_sockets=needs.unix_sockets)
+        program = filters.for_service(writes=needs.opens_for_writing, unix_sockets=needs.unix_sockets)
         _try(seccomp.install_for_all_threads, program)
     if nursery is not None:
         nursery.start()
@@ -119,7 +119,7 @@ def _read_back(needs: Needs) -> dict[str, bool]:
         "landlock_files": all(map(landlock.in_force, reads.forbidden())),
         "not_dumpable": probes.not_dumpable(),
         "no_new_privileges": probes.no_new_privileges(),
-        "seccomp": probes.filtered() and (bool(needs.writes) or probes.no_writing()),
+        "seccomp": probes.filtered() and (needs.opens_for_writing or probes.no_writing()),
         "no_exec": probes.no_more_processes(),
     }
 

@@ -19,7 +19,8 @@ _SCHEMES = {"http": 80, "https": 443}
 class Needs:
     """reads, writes: files, or folders with all that is beneath them; what doesn't exist at the start is left out,
     except folders to be written to, which are made. binds, connects: TCP ports. unix_sockets: whether it connects to
-    a socket in the file system. decoders: whether it has processes that decode for it (``mesh.isolation``)."""
+    a socket in the file system. decoders: whether it has processes that decode for it (``mesh.isolation``). devices:
+    opened for writing, too, and given orders (ioctl(2)), as a GPU's driver takes them."""
 
     reads: frozenset[Path] = frozenset()
     writes: frozenset[Path] = frozenset()
@@ -27,12 +28,21 @@ class Needs:
     connects: frozenset[int] = frozenset()
     unix_sockets: bool = False
     decoders: bool = False
+    devices: frozenset[Path] = frozenset()
 
     def reading(self, *paths: Path | None) -> Needs:
         return replace(self, reads=self.reads | {path for path in paths if path is not None})
 
     def writing(self, *folders: Path) -> Needs:
         return replace(self, writes=self.writes | set(folders))
+
+    def using(self, *devices: Path) -> Needs:
+        return replace(self, devices=self.devices | set(devices))
+
+    @property
+    def opens_for_writing(self) -> bool:
+        """Anything: then what may be written to is Landlock's to say, since a filter can't see a path."""
+        return bool(self.writes or self.devices)
 
     def binding(self, *addresses: str) -> Needs:
         """addresses: HOST:PORT."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -18,7 +18,9 @@ from services.render.engines.triton.processors import Processors
 from services.render.fair_queue import CLASSES
 
 MIB = 1 << 20
-ENGINES = ("onnx", "triton", "null")
+# What NVIDIA's driver asks the kernel: which GPUs there are, and how it was told to work.
+_OF_A_GPU = (Path("/proc/driver/nvidia"), Path("/proc/devices"), Path("/proc/modules"), Path("/sys/module"))
+ENGINES = ("onnx", "triton", "diffusers", "null")
 
 
 def _engine_names(value: object) -> tuple[str, ...]:
@@ -69,8 +71,8 @@ class RenderSettings(MeshSettings):
     registry_target: Addresses
     """Purge's address; of each replica, comma-separated, where it has several."""
     render_engine: EngineNames = ("onnx",)
-    """``onnx``, ``triton``, ``null``; several, comma-separated, in order of preference. ``null`` makes no picture of
-    the photo, only a colour for its size: for measuring and testing the mesh."""
+    """``onnx``, ``triton``, ``diffusers``, ``null``; several, comma-separated, in order of preference. ``null`` makes
+    no picture of the photo, only a colour for its size: for measuring and testing the mesh."""
     render_scene_engines: Annotated[SceneEngines, Field(default_factory=dict)]
     """``SCENE_ID=ENGINE``, comma-separated: scenes that another engine than the first is to make."""
     render_model_dir: Annotated[Path, Field(default_factory=models.default_dir)]
@@ -81,6 +83,22 @@ class RenderSettings(MeshSettings):
     """HOST:PORT, comma-separated: those of the list that this deployment uses. Default: all."""
     render_pool_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     """The longest that one inference of the pool may take."""
+    render_marking: Literal["on", "off"] = "on"
+    """``off``: pictures don't say what they are. For tests only: where the AI Act holds, they must (Art. 50)."""
+    render_c2pa_cert: ExistingFile | None = None
+    """Who signs the pictures' Content Credentials: certificate chain, PEM, the signer's first."""
+    render_c2pa_key: ExistingFile | None = None
+    """Its key, PEM: EC (P-256, P-384) or Ed25519."""
+    render_diffusers_dir: Path | None = None
+    """For the engine ``diffusers``: the folder with its model (docs/engines.md)."""
+    render_diffusers_manifest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """SHA-256 of that folder's ``manifest.json``, which lists everything that may be loaded."""
+    render_diffusers_device: Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]{1,2})?)$")] = "cpu"
+    """``cpu``, ``cuda`` or ``cuda:N``: where the model runs."""
+    render_diffusers_dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Of the model's weights and its work."""
+    render_safety_checker: Literal["if_present", "required"] = "if_present"
+    """``required``: no start without a safety checker in the model's folder. One that is there is always asked."""
     render_slots: Annotated[int, Field(ge=1, le=64)] = 2
     """Pictures that are made at the same time."""
     render_threads: Annotated[int, Field(ge=1, le=64)] = 1
@@ -101,7 +119,11 @@ class RenderSettings(MeshSettings):
         return processors.load(self.render_processors_file).only(self.render_pool_endpoints)
 
     def needs(self) -> Needs:
-        needs = super().needs().reading(self.render_model_dir).connecting(self.registry_target)
+        needs = super().needs().connecting(self.registry_target)
+        needs = needs.reading(self.render_model_dir, self.render_diffusers_dir)
+        needs = needs.reading(self.render_c2pa_cert, self.render_c2pa_key)
         pool = self.pool()
         needs = needs.reading(self.render_processors_file, *(each.ca for each in pool.listed))
+        if self.render_diffusers_device != "cpu":
+            needs = needs.using(*Path("/dev").glob("nvidia*")).reading(*_OF_A_GPU)
         return replace(needs.connecting(pool.endpoints), decoders=True)

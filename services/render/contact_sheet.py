@@ -1,7 +1,8 @@
 """Draws every scene with some photos on one sheet, for judging them by eye and for ``docs/scenes.md``.
 
 ``python -m services.render.contact_sheet [PHOTO...] -o FILE``: without a photo, the sample portrait that matplotlib
-carries is taken. This is a tool for people who work on scenes; no service imports it.
+carries is taken; ``--side 640`` draws a first look in a third of the time. This is a tool for people who work on
+scenes; no service imports it.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from mesh.errors import ConfigError, MeshError
 from services.render import fonts, models
 from services.render.catalogue import Catalogue
 from services.render.engines.onnx import OnnxEngine
+from services.render.engines.recipes import SIDE_PX
 from services.render.picture import Job, Picture
-from services.render.scene import Scene
+from services.render.scene import KINDS, Scene
 
-CELL = (300, 375)  # px, a picture's place
+CELL = (252, 315)  # px, a picture's place
 GAP, LINE = 14, 34
 MOST_BYTES = 900_000
 GROUND, INK = (250, 248, 244), (70, 66, 60)
@@ -63,7 +65,7 @@ def sheet(pictures: Sequence[tuple[Scene, Sequence[Picture]]], columns: int) -> 
             x = left + index * (wide + GAP) + (wide - tile.width) // 2
             out.paste(tile, (x, top + (high - tile.height) // 2))
         label = f"{scene.title['en']}  ·  {scene.kind}"
-        draw.text((left + 2, top + high + 6), label, INK, font=fonts.face("serif", 19))
+        draw.text((left + 2, top + high + 6), label, INK, font=fonts.face("serif", 18))
     return out
 
 
@@ -104,12 +106,18 @@ def main() -> None:
     parser.add_argument("--scenes", default="", help="ids with commas between; all when empty")
     parser.add_argument("--strip", action="store_true", help="the first photo and its pictures in one row")
     parser.add_argument("--columns", type=int, default=6)
+    parser.add_argument("--kinds", default="", help="kinds with commas between; all when empty")
+    parser.add_argument("--side", type=int, default=SIDE_PX, help="px, longer side of a picture")
     args = parser.parse_args()
+    kinds = args.kinds.split(",") if args.kinds else KINDS
+    if not set(kinds) <= set(KINDS):
+        parser.error(f"--kinds: must be of {', '.join(KINDS)}")
     try:
         catalogue = Catalogue.load()
-        engine = OnnxEngine(model_dir=models.default_dir(), catalogue=catalogue, intra_op_threads=2)
+        engine = OnnxEngine(model_dir=models.default_dir(), catalogue=catalogue, intra_op_threads=2, side=args.side)
         engine.start()
         wanted = [catalogue.get(name) for name in args.scenes.split(",") if name] or catalogue.scenes()
+        wanted = [scene for scene in wanted if scene.kind in kinds]
         photos = [path.read_bytes() for path in args.photos or [sample()]]
         made = [(scene, [render(engine, scene.id, photo) for photo in photos]) for scene in wanted]
     except (ConfigError, MeshError, OSError) as error:

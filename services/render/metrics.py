@@ -45,3 +45,18 @@ class RenderMetrics:
             ("engine", "instead"),
             registry=registry,
         )
+        self.marked = Counter(
+            "mayfly_render_marked_total",
+            "Pictures that were signed and say that they are generated or altered.",
+            ("scene_kind",),
+            registry=registry,
+        )
+        self.marking = Gauge(
+            "mayfly_render_marking", "1 if pictures say what they are; 0 if it was switched off.", registry=registry
+        )
+        self.marking.set(1)
+        self.credentials_expire = Gauge(
+            "mayfly_render_credentials_expire_timestamp_seconds",
+            "When the certificate that signs pictures ends; 0 where none is needed.",
+            registry=registry,
+        )

@@ -10,6 +10,7 @@ from mesh import errors
 from services.render.picture import Cancelled, Job, Picture, Progress
 from services.render.steps import (
     backdrop,
+    blend_face,
     caption,
     compose,
     cut_out,
@@ -18,15 +19,25 @@ from services.render.steps import (
     encode,
     face,
     finish,
+    frame,
     light,
+    linocut,
+    mend,
     oils,
     orient,
+    outpaint,
+    pastel,
+    pencil,
     place,
     refine,
+    shadow,
     soft_background,
     tone,
+    unfade,
     unify,
     watercolour,
+    watermark,
+    white_balance,
 )
 from services.render.steps.step import Bound, Step
 from services.render.steps.workspace import RecipeOrder, Tools, Workspace
@@ -38,6 +49,7 @@ STEPS: Mapping[str, Step[object]] = MappingProxyType(
         module.__name__.rpartition(".")[2]: module.STEP
         for module in (
             backdrop,
+            blend_face,
             caption,
             compose,
             cut_out,
@@ -46,15 +58,25 @@ STEPS: Mapping[str, Step[object]] = MappingProxyType(
             encode,
             face,
             finish,
+            frame,
             light,
+            linocut,
+            mend,
             oils,
             orient,
+            outpaint,
+            pastel,
+            pencil,
             place,
             refine,
+            shadow,
             soft_background,
             tone,
+            unfade,
             unify,
             watercolour,
+            watermark,
+            white_balance,
         )
     }
 )
@@ -62,7 +84,7 @@ STEPS: Mapping[str, Step[object]] = MappingProxyType(
 
 # Every recipe begins and ends so; a scene file says what lies between.
 PROLOGUE = ("decode", "orient")
-EPILOGUE = ("encode",)
+EPILOGUE = ("watermark", "encode")
 
 
 def complete(middle: Recipe) -> Recipe:

@@ -298,6 +298,8 @@ class _StepTimer:
         self._step, self._began = "", time.perf_counter()
 
     def step(self, name: str) -> None:
+        if name == self._step:
+            return  # news from within a long one
         now = time.perf_counter()
         if self._step:
             self._metrics.step_seconds.labels(self._step).observe(now - self._began)

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-
 from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.attestation import AttestationVerifier
 from mesh.forgetting import rinse
-from mesh.forgetting.sweep import Rinse
 from mesh.isolation.metrics import IsolationMetrics
 from mesh.lockdown.locking import Lockdown
 from services.render import decoding
 from services.render.catalogue import Catalogue
 from services.render.config import RenderSettings
-from services.render.decoding import Decode
-from services.render.engines.base import Engine, Make
-from services.render.engines.choice import Choice
-from services.render.engines.null import NullEngine
-from services.render.engines.onnx import OnnxEngine
+from services.render.deployed import Deployed
 from services.render.metrics import RenderMetrics
 from services.render.servicer import SERVICE, RenderServicer
 from services.render.slots import Slots
@@ -40,8 +32,8 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     )
     parts.isolate()
     metrics = RenderMetrics(parts.metrics.registry)
-    rinses: list[Rinse] = []
-    engine = _engine(settings, parts, catalogue, decoding.IsolatedDecode(isolated), metrics=metrics, rinses=rinses)
+    deployed = Deployed(settings, parts, catalogue, decoding.IsolatedDecode(isolated), metrics)
+    engine = deployed.engine()
     catalogue = catalogue.only(engine.can_make)
     book, stream, channel = parts.custody(settings.registry_target, processors=engine.processors)
     slots = Slots(
@@ -66,52 +58,4 @@ def build(settings: RenderSettings, lockdown: Lockdown) -> App:
     rinse.add_to(server.grpc)
     if settings.reflection:
         server.serve_reflection((SERVICE,))
-    return parts.app(channel, stream, isolated, slots, parts.sweep(book, rinses), server=server)
-
-
-def _engine(
-    settings: RenderSettings,
-    parts: Assembly,
-    catalogue: Catalogue,
-    decode: Decode,
-    *,
-    metrics: RenderMetrics,
-    rinses: list[Rinse],
-) -> Choice:
-    """rinses: gets those of the connections that an engine sends pixels over."""
-    makers: Mapping[str, Make] = {
-        "null": NullEngine,
-        "onnx": lambda: OnnxEngine(
-            model_dir=settings.render_model_dir,
-            catalogue=catalogue,
-            intra_op_threads=settings.render_threads,
-            decode=decode,
-        ),
-        "triton": lambda: _triton(settings, parts, catalogue, decode, rinses),
-    }
-    return Choice(
-        [makers[name]() for name in settings.render_engine],
-        catalogue=catalogue,
-        preferred=settings.render_scene_engines,
-        fell_back=lambda failed, instead: metrics.fallbacks.labels(failed, instead).inc(),
-    )
-
-
-def _triton(
-    settings: RenderSettings, parts: Assembly, catalogue: Catalogue, decode: Decode, rinses: list[Rinse]
-) -> Engine:
-    # Who doesn't use a pool doesn't load its client.
-    from services.render.engines.triton.engine import TritonEngine  # noqa: PLC0415
-    from services.render.engines.triton.metrics import PoolMetrics  # noqa: PLC0415
-    from services.render.engines.triton.pool import Pool  # noqa: PLC0415
-
-    processors = settings.pool()
-    pool = Pool(
-        processors,
-        identity=parts.identity,
-        metrics=PoolMetrics(parts.metrics.registry),
-        clock=parts.clock,
-        call_seconds=settings.render_pool_seconds,
-    )
-    rinses.append(lambda: asyncio.to_thread(pool.rinse))
-    return TritonEngine(pool, processors=processors, catalogue=catalogue, decode=decode)
+    return parts.app(channel, stream, isolated, slots, parts.sweep(book, deployed.rinses), server=server)

@@ -22,6 +22,11 @@ def test_two_pictures_and_the_proof(tmp_path: Path) -> None:
     assert len(pictures) == len(receipts) == 2
     assert all(path.read_bytes()[:3] == b"\xff\xd8\xff" for path in pictures)
     assert not mayfly.state.exists()
+    for picture in pictures:
+        said = mayfly("inspect", str(picture), "--json").json()
+        assert said["credentials"]["state"] == "valid" and said["credentials"]["development"]
+        assert said["watermark"]["source_type"] == said["digital_source_type"] == "compositeWithTrainedAlgorithmicMedia"
+        assert not any(said["carries"].values())
     keys = ("--key", "out/receipts.pub.pem", "--log-key", "out/log.vkey")
     assert all(mayfly("verify", str(path), *keys).code == 0 for path in receipts)
 

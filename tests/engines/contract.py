@@ -10,6 +10,7 @@ import gc
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -39,30 +40,36 @@ class EngineContract:
     parts: ClassVar[set[int]] = JPEG_PARTS
 
     @pytest.fixture(scope="class")
-    def engine(self) -> Iterator[Engine]:
+    @classmethod
+    def engine(cls) -> Iterator[Engine]:
         raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def first(cls, engine: Engine) -> Made:
+        """A picture that several tests compare theirs with: renders are what these tests cost."""
+        return made(engine, cls.job(cls.scene))
 
     def test_it_says_who_it_is(self, engine: Engine) -> None:
         assert (engine.name, engine.processors) == (self.name, self.processors)
         assert engine.ready()
 
-    def test_the_same_photo_scene_and_seed_make_the_same_picture(self, engine: Engine) -> None:
-        for scene_id in (self.scene, self.another):
-            a_job = self.job(scene_id, seed=4)
-            told: list[float] = []
-            picture = engine.render(a_job, lambda step, at, told=told: told.append(at), lambda: False)  # type: ignore[misc]
-            assert told == sorted(told)
-            assert told[-1] == 1.0
+    def test_the_same_photo_scene_and_seed_make_the_same_picture(self, engine: Engine, first: Made) -> None:
+        assert render(engine, self.job(self.scene)).data == first.picture.data
+        other = made(engine, self.job(self.another, seed=4))
+        assert render(engine, self.job(self.another, seed=4)).data == other.picture.data
+        for each in (first, other):
+            assert each.fractions == sorted(each.fractions)
+            assert each.fractions[-1] == 1.0
+            picture = each.picture
             shown = pixels(picture.data)
             assert picture.media_type == "image/jpeg"
             assert shown.shape == (picture.height, picture.width, 3)
             assert max(picture.width, picture.height) <= SIDE
             assert shown.std() > 8, "a picture of nothing"
-            assert render(engine, a_job).data == picture.data
 
-    def test_another_seed_makes_another(self, engine: Engine) -> None:
-        first, second = (render(engine, self.job(self.scene, seed=seed)).data for seed in (0, 1))
-        assert first != second
+    def test_another_seed_makes_another(self, engine: Engine, first: Made) -> None:
+        assert render(engine, self.job(self.scene, seed=1)).data != first.picture.data
 
     def test_a_picture_is_made_of_pixels_alone(self, engine: Engine) -> None:
         photo = child()
@@ -71,9 +78,9 @@ class EngineContract:
         assert set(markers(picture.data)) <= self.parts
         assert b"secret" not in picture.data
 
-    def test_the_words_and_their_language_are_in_the_picture(self, engine: Engine) -> None:
-        english, french = (render(engine, self.job(self.scene, locale=locale)) for locale in ("en", "fr"))
-        assert np.abs(pixels(english.data).astype(int) - pixels(french.data)).max() > 32
+    def test_the_words_and_their_language_are_in_the_picture(self, engine: Engine, first: Made) -> None:
+        french = render(engine, self.job(self.scene, locale="fr"))
+        assert np.abs(pixels(french.data).astype(int) - pixels(first.picture.data)).max() > 32
 
     def test_what_is_wrong_with_the_order_or_the_photo_is_said(self, engine: Engine) -> None:
         with pytest.raises(errors.Invalid, match="UNKNOWN_SCENE"):
@@ -85,17 +92,10 @@ class EngineContract:
         with pytest.raises(errors.Invalid, match="MALFORMED_PHOTO"):
             render(engine, job(saved(child())[:200], self.scene))
 
-    def test_it_ends_at_the_step_at_which_it_is_cancelled(self, engine: Engine) -> None:
-        steps = steps_of(engine, self.job(self.scene))
-        for last in (steps[0], steps[len(steps) // 2], steps[-1]):
-            told: list[str] = []
+    def test_it_ends_at_the_step_at_which_it_is_cancelled(self, engine: Engine, first: Made) -> None:
+        for last in (first.steps[0], first.steps[len(first.steps) // 2], first.steps[-1]):
             with pytest.raises(errors.Cancelled, match="RENDER_CANCELLED"):
-                engine.render(
-                    self.job(self.scene),
-                    lambda step, at, told=told: told.append(step),  # type: ignore[misc]
-                    lambda told=told, last=last: last in told,  # type: ignore[misc]
-                )
-            assert told[-1] == last
+                cancelled_at(last, engine, self.job(self.scene))
 
     def test_nothing_is_told_to_whoever_cancels_first(self, engine: Engine) -> None:
         told: list[str] = []
@@ -107,47 +107,61 @@ class EngineContract:
         with pytest.raises(errors.Overdue, match="LEASE_EXPIRED"):
             render(engine, self.job(self.scene, deadline=time.monotonic()))
 
-    def test_so_does_one_that_comes_in_the_midst(self, engine: Engine) -> None:
-        steps = steps_of(engine, self.job(self.scene))
+    def test_so_does_one_that_comes_in_the_midst(self, engine: Engine, first: Made) -> None:
         deadline = time.monotonic() + 0.2
         told: list[str] = []
 
         def progress(step: str, at: float) -> None:
             told.append(step)
-            while step == steps[len(steps) // 2] and time.monotonic() < deadline:
+            while step == first.steps[len(first.steps) // 2] and time.monotonic() < deadline:
                 pass
 
         with pytest.raises(errors.Overdue):
             engine.render(self.job(self.scene, deadline=deadline), progress, lambda: False)
-        assert steps[-1] not in told
+        assert first.steps[-1] not in told
 
-    def test_two_at_once_are_the_two_alone(self, engine: Engine) -> None:
-        jobs = [job(saved(child(skin=skin)), self.scene) for skin in ("#f4d3bd", "#5a3a28")]
-        alone = [render(engine, a_job).data for a_job in jobs]
+    def test_two_at_once_are_the_two_alone(self, engine: Engine, first: Made) -> None:
+        other = job(saved(child(skin="#5a3a28")), self.scene)
         with ThreadPoolExecutor(2) as pool:
-            assert list(pool.map(lambda a_job: render(engine, a_job).data, jobs)) == alone
+            together = pool.map(lambda a_job: render(engine, a_job).data, [self.job(self.scene), other])
+            assert list(together) == [first.picture.data, render(engine, other).data]
 
-    def test_nothing_of_a_photo_is_kept_however_it_ends(self, engine: Engine) -> None:
-        render(engine, self.job(self.scene))
-        steps = steps_of(engine, self.job(self.scene))
-        told: list[str] = []
+    def test_nothing_of_a_photo_is_kept_however_it_ends(self, engine: Engine, first: Made) -> None:
         with pytest.raises(errors.Cancelled):
-            engine.render(self.job(self.scene), lambda step, at: told.append(step), lambda: steps[-2] in told)
+            cancelled_at(first.steps[-2], engine, self.job(self.scene))
         with pytest.raises(errors.Overdue):
             render(engine, self.job(self.scene, deadline=time.monotonic()))
         gc.collect()
         assert not [thing for thing in gc.get_objects() if isinstance(thing, Workspace)]
 
-    def job(self, scene_id: str, **more: object) -> Job:
+    @classmethod
+    def job(cls, scene_id: str, **more: object) -> Job:
         return job(saved(child()), scene_id, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A picture, and what was told on the way: steps in their order, each once, and all fractions."""
+
+    picture: Picture
+    steps: tuple[str, ...]
+    fractions: list[float]
+
+
+def made(engine: Engine, a_job: Job) -> Made:
+    told: list[tuple[str, float]] = []
+    picture = engine.render(a_job, lambda step, at: told.append((step, at)), lambda: False)
+    return Made(picture, tuple(dict.fromkeys(step for step, _ in told)), [at for _, at in told])
 
 
 def render(engine: Engine, a_job: Job) -> Picture:
     return engine.render(a_job, lambda step, at: None, lambda: False)
 
 
-def steps_of(engine: Engine, a_job: Job) -> list[str]:
-    """In the order in which it tells them, each once."""
-    told: dict[str, None] = {}
-    engine.render(a_job, lambda step, at: told.setdefault(step), lambda: False)
-    return list(told)
+def cancelled_at(last: str, engine: Engine, a_job: Job) -> None:
+    """Taken back as soon as that step has been told; AssertionError if another one is told after it."""
+    told: list[str] = []
+    try:
+        engine.render(a_job, lambda step, at: told.append(step), lambda: last in told)
+    finally:
+        assert told[-1] == last

@@ -17,7 +17,8 @@ class TestOnnx(EngineContract):
     processors = ("onnx-embedded",)
 
     @pytest.fixture(scope="class")
-    def engine(self) -> Iterator[OnnxEngine]:
+    @classmethod
+    def engine(cls) -> Iterator[OnnxEngine]:
         made = OnnxEngine(model_dir=models.default_dir(), catalogue=Catalogue.load(), side=SIDE)
         assert not made.ready()
         made.start()

@@ -13,6 +13,7 @@ from services.render import models
 from services.render.catalogue import Catalogue
 from services.render.decoding import Decode, decode_here
 from services.render.engines.recipes import SIDE_PX, RecipeEngine
+from services.render.marking.watermark import Mark, unmarked
 from services.render.steps.cut_out import SIDE
 from services.render.steps.pixels import Array
 
@@ -33,9 +34,10 @@ class OnnxEngine(RecipeEngine):
         intra_op_threads: int = 1,
         side: int = SIDE_PX,
         decode: Decode = decode_here,
+        watermark: Mark = unmarked,
     ) -> None:
         """See ``RecipeEngine``. model_dir: where `make setup` put the networks."""
-        super().__init__(catalogue=catalogue, side=side, decode=decode)
+        super().__init__(catalogue=catalogue, side=side, decode=decode, watermark=watermark)
         self._model_dir = model_dir
         self._threads = intra_op_threads
 
@@ -50,9 +52,9 @@ class OnnxNetworks:
     """``Networks`` on onnxruntime."""
 
     def __init__(self, cut_out: Path, style: Path, threads: int) -> None:
-        self._cut_out = _session(cut_out, threads)
+        self._cut_out = session(cut_out, threads)
         self._cut_out_input = self._cut_out.get_inputs()[0].name
-        self._style = _session(style, threads)
+        self._style = session(style, threads)
 
     def cut_out(self, rgb: Array) -> Array:
         feed = {self._cut_out_input: np.ascontiguousarray(rgb.transpose(2, 0, 1)[None])}
@@ -71,7 +73,8 @@ class OnnxNetworks:
         return np.asarray(np.clip(out[:height, :width], 0, 1), np.float32)
 
 
-def _session(path: Path, threads: int) -> Any:
+def session(path: Path, threads: int) -> Any:
+    """An onnxruntime session that keeps nothing of what it ran. Raises ConfigError."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

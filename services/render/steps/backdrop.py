@@ -14,23 +14,37 @@ import numpy as np
 
 from services.render.steps import strokes
 from services.render.steps.layers import (
+    aurora,
     balloons,
     boats,
+    bunting,
+    cake,
+    castle,
     conifers,
     cottage,
     disc,
+    fish,
     flowers,
     foliage,
+    fronds,
     grass,
     hills,
     leaves,
+    mobile,
     motes,
+    path,
+    planets,
     puffs,
+    rainbow,
+    rays,
     sky,
     stars,
+    sunflowers,
+    toy_balloons,
     trunks,
     veil,
     water,
+    weed,
 )
 from services.render.steps.layers.board import Board, blank
 from services.render.steps.layers.layer import Layer, Paint
@@ -46,23 +60,37 @@ LAYERS: Mapping[str, Layer[object]] = MappingProxyType(
     {
         module.__name__.rpartition(".")[2]: module.LAYER
         for module in (
+            aurora,
             balloons,
             boats,
+            bunting,
+            cake,
+            castle,
             conifers,
             cottage,
             disc,
+            fish,
             flowers,
             foliage,
+            fronds,
             grass,
             hills,
             leaves,
+            mobile,
             motes,
+            path,
+            planets,
             puffs,
+            rainbow,
+            rays,
             sky,
             stars,
+            sunflowers,
+            toy_balloons,
             trunks,
             veil,
             water,
+            weed,
         )
     }
 )
@@ -104,8 +132,7 @@ class Params:
 
 
 def run(ws: Workspace, params: Params, tools: Tools) -> None:
-    long, short = ws.side, round(ws.side * SHAPE)
-    width, height = (long, short) if _lies(ws.need_alpha()) else (short, long)
+    width, height = canvas(ws)
     variant = ws.job.seed % VARIANTS
     world = tools.painted(
         (ws.scene_id, variant, width, height), lambda: _paint(params, width, height, variant, ws.scene_id, tools)
@@ -113,6 +140,12 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     ws.light = Light(params.light[0] * width, params.light[1] * height, params.light_color, params.ambient)
     ws.picture = from_bytes(world.back)
     ws.front = from_bytes(world.front)
+
+
+def canvas(ws: Workspace) -> tuple[int, int]:
+    """Width and height in px: lying, if the subject does."""
+    long, short = ws.side, round(ws.side * SHAPE)
+    return (long, short) if _lies(ws.need_alpha()) else (short, long)
 
 
 def _lies(alpha: Array) -> bool:

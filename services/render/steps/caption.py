@@ -5,7 +5,7 @@ Kerning and accents are the shaper's (Raqm); letters are spaced a little, as dis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -15,6 +15,8 @@ from services.render.steps.params import Color, color, number, word
 from services.render.steps.pixels import Array, blur, clip, from_bytes, luma, mix
 from services.render.steps.step import Step
 from services.render.steps.workspace import Face, Tools, Workspace
+
+LEAST = 0.18  # difference in luma between words and what is behind them, below which ink and shade change places
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     cover = np.zeros((height, width), np.float32)
     y0, y1 = max(0, top), min(height, top + mask.shape[0])
     cover[y0:y1, left : left + mask.shape[1]] = mask[y0 - top : y1 - top]
-    ws.picture = _inked(picture, cover, params, size)
+    ws.picture = _inked(picture, cover, _legible(params, picture, cover), size)
 
 
 def _line(text: str, params: Params, size: float) -> Array:
@@ -85,6 +87,15 @@ def _clear_of(face: Face | None, top: int, left: int, mask: Array, height: int) 
         return top
     above, below = round(face_top) - mask.shape[0], round(face_bottom)
     return above if above > 0.01 * height and top < face.y else int(min(below, round(height * 0.98) - mask.shape[0]))
+
+
+def _legible(params: Params, picture: Array, cover: Array) -> Params:
+    """The scene's own ink on its own sky; where a subject came to stand behind the words, its shade takes its place."""
+    behind = float((luma(picture) * cover).sum() / max(float(cover.sum()), 1.0))
+    ink, shade = (float(luma(np.asarray(c, np.float32))) for c in (params.ink, params.shade))
+    if abs(ink - behind) >= LEAST or abs(shade - behind) < abs(ink - behind):
+        return params
+    return replace(params, ink=params.shade, shade=params.ink, lift=max(params.lift, params.glow), glow=0.0)
 
 
 def _inked(picture: Array, cover: Array, params: Params, size: float) -> Array:

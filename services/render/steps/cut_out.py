@@ -16,6 +16,9 @@ from services.render.steps.step import Step
 from services.render.steps.workspace import Tools, Workspace
 
 SIDE = 320  # the network's fixed input
+FAINT = (
+    0.6  # range of values below which a photo (a faded print, fog) is stretched for the network, which sees contrast
+)
 # ImageNet statistics, as U²-Net was trained with.
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
@@ -53,6 +56,9 @@ def _saliency(photo: Array, tools: Tools) -> Array:
     height, width = photo.shape[:2]
     small = resize(photo, SIDE, SIDE)
     small = small / max(float(small.max()), 1e-6)
+    low, high = (float(v) for v in np.percentile(small, (0.5, 99.5)))
+    if high - low < FAINT:
+        small = np.clip((small - low) / max(high - low, 0.1), 0, 1)
     out = tools.networks.cut_out(np.asarray((small - _MEAN) / _STD, np.float32))
     low, high = float(out.min()), float(out.max())
     if high - low < 0.2:  # flat: nothing stands out; stretching it would invent a subject

@@ -1,5 +1,6 @@
-"""Paints the photo itself in oils: broad strokes and much of a style behind, fine strokes and little of it on the
-subject, next to none in the face.
+"""Paints the photo itself in oils: broad strokes behind, on a ground of its own or the photo's, and fine ones on it.
+
+The face's finest strokes stay in ``likeness``, for ``blend_face``.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from services.render.steps import strokes
-from services.render.steps.face import ellipse
-from services.render.steps.params import Color, color, number, weights
+from services.render.steps.layers.board import fbm, gradient
+from services.render.steps.params import Color, Stops, color, number, stops, weights, whole
 from services.render.steps.pixels import Array, blur, clip, luma, mix, resize, smoothstep
 from services.render.steps.step import Step
 from services.render.steps.workspace import Face, Tools, Workspace
@@ -22,12 +23,15 @@ MOST = 2.5  # enlargement of a small photo: strokes need room
 @dataclass(frozen=True, slots=True)
 class Params:
     style: tuple[float, ...] = weights(26, {4: 1.0})
-    behind: float = number(0.8, 0, 1)  # style on what is behind, on the subject, in the face
+    behind: float = number(0.8, 0, 1)  # style on what is behind, on the subject
     subject: float = number(0.4, 0, 1)
-    face: float = number(0.12, 0, 1)
+    ground: Stops = stops((0.0, "#4a3423"), (1.0, "#c79a5f"))  # what is painted behind, dark to light
+    grounding: float = number(0.0, 0, 1)  # the share of it against the photo's own background
+    swirls: int = whole(0, 0, 40)  # whirls of light in it
     hue: float = number(0.4, 0, 1)
     brush: float = number(0.022, 0.004, 0.1)  # widest stroke behind, in shares of the longer side
     fine: float = number(0.009, 0.002, 0.05)  # on the subject
+    relief: float = number(0.15, 0, 1)  # how high the paint lies
     glaze: Color = color("#f2d7a8")
     glazing: float = number(0.12, 0, 0.6)
     lift: float = number(0.25, 0, 1)  # darkens what is behind away from the subject, so that it glows
@@ -41,13 +45,12 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     rng = np.random.default_rng([ws.job.seed & 0xFFFFFFFF, 11])
     near = smoothstep(0.1, 0.9, blur(alpha, 0.003 * side))
     behind = _behind(whole, near, params, side, rng, tools)
-    body = strokes.painted(photo, rng, params.fine * side, 1.6, 0.0, where=np.clip(near + 0.05, 0, 1))
-    body = mix(photo, body, 0.85)
+    body = strokes.painted(photo, rng, params.fine * side, 1.6, params.relief, where=np.clip(near + 0.05, 0, 1))
+    body = mix(photo, body, 0.92)
     body = strokes.neural(body, _styled(body, params, tools, 0.8), params.subject, params.hue * 0.5, 0.09)
-    guard = ellipse(face, height, width, 0.5) * near
-    skin = mix(photo, strokes.painted(photo, rng, 0.0045 * side, 2.0, 0.0, where=guard), 0.45)
-    skin = mix(skin, body, params.face)
-    painted = mix(behind, mix(body, skin, guard), near)
+    skin = strokes.painted(photo, rng, 0.0045 * side, 2.0, 0.0, where=near)
+    ws.likeness = mix(photo, skin, 0.45)
+    painted = mix(behind, body, near)
     if params.glazing > 0:  # one thin warm film over all: what a varnish does
         glaze = np.asarray(params.glaze, np.float32)
         painted = mix(painted, painted * glaze + (1 - painted) * painted * glaze * 0.4, params.glazing)
@@ -70,10 +73,27 @@ def _behind(whole: Array, near: Array, params: Params, side: int, rng: np.random
     weight = 1 - near + 1e-3
     filled = blur(whole * weight[..., None], 0.03 * side) / blur(weight, 0.03 * side)[..., None]
     base = mix(blur(whole, 0.002 * side), filled, smoothstep(0.05, 0.7, blur(near, 0.006 * side)))
+    if params.grounding > 0:
+        base = mix(base, _ground(params, near.shape, side, rng), params.grounding)
     away = params.lift * (1 - blur(near, 0.10 * side)) * 0.5
     base = clip(base * (1 - away[..., None]))
-    base = mix(base, strokes.painted(base, rng, params.brush * side, 1.2, 0.15), 0.9)
+    base = mix(base, strokes.painted(base, rng, params.brush * side, 1.2, params.relief), 0.9)
     return strokes.neural(base, _styled(base, params, tools, 0.6), params.behind, params.hue, 0.16)
+
+
+def _ground(params: Params, shape: tuple[int, ...], side: int, rng: np.random.Generator) -> Array:
+    """Colours that drift, and whirls in them: rings of light around a bright core, which strokes then follow."""
+    height, width = shape
+    t = 0.42 * smoothstep(0.2, 0.8, fbm(rng, height, width, side * 0.5, 4, stretch=2.2))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    for _ in range(params.swirls):
+        radius = side * rng.uniform(0.05, 0.12)
+        far = np.hypot(x - rng.uniform(0, width), y - rng.uniform(-0.02, 0.75) * height) / radius
+        rings = np.exp(-far * 0.85) * (0.66 + 0.34 * np.cos(far * 5.2))
+        t = np.maximum(t, np.maximum(np.exp(-((far * 2.6) ** 2)), rings))
+    if not params.swirls:
+        t = t / 0.42 * (0.35 + 0.65 * np.linspace(1, 0.25, height, dtype=np.float32)[:, None])
+    return gradient(params.ground, np.clip(t, 0, 1))
 
 
 def _styled(rgb: Array, params: Params, tools: Tools, scale: float) -> Array:

@@ -22,6 +22,8 @@ _TO_XYZ = np.array(
 _TO_XYZ /= _TO_XYZ.sum(axis=1, keepdims=True)
 _FROM_XYZ = np.linalg.inv(_TO_XYZ).astype(np.float32)
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # Rec. 709
+_REDUCED = 1.6  # px; a Gaussian that is wider is taken on a reduced copy
+_BLOCK = 1 << 16  # floats
 _CURVE = np.linspace(0, 1, 4096, dtype=np.float32)
 _LINEAR = np.where(_CURVE <= 0.04045, _CURVE / 12.92, ((_CURVE + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
@@ -68,7 +70,7 @@ def blur(a: Array, sigma: float) -> Array:
     if sigma <= 0.25:
         return a.copy()
     height, width = a.shape[:2]
-    factor = max(1, int(sigma / 2.5))
+    factor = max(1, int(sigma / _REDUCED))
     if factor > 1 and min(height, width) >= 2 * factor:
         small = resize(a, max(2, width // factor), max(2, height // factor), Image.Resampling.BOX)
         small = _separable(_separable(small, sigma / factor, 0), sigma / factor, 1)
@@ -77,16 +79,30 @@ def blur(a: Array, sigma: float) -> Array:
 
 
 def _separable(a: Array, sigma: float, axis: int) -> Array:
+    """One pass. In blocks of rows that fit into a core's cache, and both sides of the kernel at once."""
     radius = max(1, int(sigma * 3 + 0.5))
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     kernel = (kernel / kernel.sum()).astype(np.float32)
     pad = [(0, 0)] * a.ndim
     pad[axis] = (radius, radius)
     padded = np.pad(a, pad, mode="edge")
-    length = a.shape[axis]
-    out = np.zeros_like(a)
-    for i, weight in enumerate(kernel):
-        out += weight * (padded[i : i + length] if axis == 0 else padded[:, i : i + length])
+    rows, length = a.shape[0], a.shape[axis]
+    out = np.empty_like(a)
+    block = max(1, _BLOCK // max(1, a[0].size))
+    sides = np.empty((block, *a.shape[1:]), a.dtype)
+    for top in range(0, rows, block):
+        count = min(block, rows - top)
+        source = padded[top : top + count + 2 * radius] if axis == 0 else padded[top : top + count]
+        done, both = out[top : top + count], sides[:count]
+
+        def shifted(by: int, source: Array = source, count: int = count) -> Array:
+            return source[by : by + count] if axis == 0 else source[:, by : by + length]
+
+        np.multiply(shifted(radius), kernel[radius], out=done)
+        for at in range(radius):
+            np.add(shifted(at), shifted(2 * radius - at), out=both)
+            both *= kernel[at]
+            done += both
     return out
 
 
@@ -119,12 +135,26 @@ def guided(guide: Array, target: Array, radius: float, eps: float, reduce: int =
     s = max(0.8, radius / reduce * 0.6)
     mean_g, mean_t = blur(g, s), blur(t, s)
     cov = blur(g * t[..., None], s) - mean_g * mean_t[..., None]
-    outer = blur((g[..., :, None] * g[..., None, :]).reshape(h, w, 9), s).reshape(h, w, 3, 3)
-    var = outer - mean_g[..., :, None] * mean_g[..., None, :] + eps * np.eye(3, dtype=np.float32)
-    slope = np.linalg.solve(var, cov[..., None])[..., 0].astype(np.float32)
+    slope = _solved(blur(g[..., _ROW] * g[..., _COLUMN], s) - mean_g[..., _ROW] * mean_g[..., _COLUMN], eps, cov)
     offset = mean_t - (slope * mean_g).sum(axis=-1)
     slope, offset = blur(slope, s), blur(offset, s)
     return np.asarray((resize(slope, width, height) * guide).sum(axis=-1) + resize(offset, width, height), np.float32)
+
+
+# The upper triangle of a symmetric 3 × 3 matrix: rr, rg, rb, gg, gb, bb.
+_ROW, _COLUMN = (0, 0, 0, 1, 1, 2), (0, 1, 2, 1, 2, 2)
+
+
+def _solved(upper: Array, eps: float, right: Array) -> Array:
+    """x of (M + eps·1) x = right at each pixel, by cofactors. upper: (H, W, 6) of M; right: (H, W, 3)."""
+    rr, rg, rb, gg, gb, bb = np.moveaxis(upper, -1, 0)
+    rr, gg, bb = rr + eps, gg + eps, bb + eps
+    first = np.stack([gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb], axis=-1)
+    second = np.stack([gb * rb - rg * bb, rr * bb - rb * rb, rg * rb - rr * gb], axis=-1)
+    third = np.stack([rg * gb - gg * rb, rg * rb - rr * gb, rr * gg - rg * rg], axis=-1)
+    whole = rr * first[..., 0] + rg * first[..., 1] + rb * first[..., 2]
+    rows = [(cofactors * right).sum(axis=-1) for cofactors in (first, second, third)]
+    return np.asarray(np.stack(rows, axis=-1) / np.maximum(whole, 1e-12)[..., None], np.float32)
 
 
 def guided_gray(guide: Array, radius: float, eps: float, reduce: int = 1) -> Array:

@@ -1,7 +1,7 @@
 """Sets the cut-out into the canvas so that no side that the photo's border cut off is left in the open.
 
-A cut at the bottom goes behind the foreground; one large cut at a side bleeds off that side of the canvas; small cuts
-(a shoulder) end as a painter ends a bust, in brushed-out paint.
+A cut at the bottom goes behind the foreground; one large cut at a side bleeds off that side of the canvas; where
+smaller ones (a shoulder) come to lie in the open is left in ``cuts``, for ``outpaint``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from services.render.steps.layers.board import fbm
 from services.render.steps.params import number
-from services.render.steps.pixels import Array, clip, resize, smoothstep
+from services.render.steps.pixels import Array, clip, resize
 from services.render.steps.step import Step
-from services.render.steps.workspace import Face, Tools, Workspace
+from services.render.steps.workspace import Cut, Face, Tools, Workspace
 
+BLEEDS = 0.42  # share of its height from which a subject cut at one side stands at that side of the canvas
 MOST = 3.2  # enlargement; beyond it a small subject stays small rather than turning to mush
 
 
@@ -30,8 +30,8 @@ class Params:
 
 
 @dataclass(frozen=True, slots=True)
-class Cuts:
-    """Shares of the box's side that lie on the photo's border, 0..1."""
+class Borders:
+    """Shares of the box's sides that lie on the photo's border, 0..1."""
 
     left: float
     right: float
@@ -43,18 +43,18 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     photo, alpha, picture, face = ws.need_photo(), ws.need_alpha(), ws.need_picture(), ws.need_face()
     high, wide = picture.shape[:2]
     left, top, right, bottom = box(alpha)
-    cuts = _cuts(alpha, left, top, right, bottom)
+    cuts = _borders(alpha, left, top, right, bottom)
     w, h = right - left, bottom - top
     end = (params.bottom if cuts.bottom > 0.04 else params.stand) * high
     start = -2.0 if cuts.top > 0.12 else params.top * high
     scale = min((end - start) / h, params.wide * wide / w, MOST)
-    if cuts.left > 0.3 and cuts.right > 0.3:  # cut on both sides: fill the canvas from side to side
+    if cuts.left > BLEEDS and cuts.right > BLEEDS:  # cut on both sides: fill the canvas from side to side
         scale = min(max(scale, wide / w), MOST, 1.15 * (end - start) / h)
     new_w, new_h = max(2, round(w * scale)), max(2, round(h * scale))
     x = params.x * wide - new_w / 2
-    if cuts.left > 0.3 > cuts.right:
+    if cuts.left > BLEEDS > cuts.right:
         x = -1.0
-    elif cuts.right > 0.3 > cuts.left:
+    elif cuts.right > BLEEDS > cuts.left:
         x = wide - new_w + 1.0
     else:  # the head, not the elbows, goes to the middle, as far as the frame allows
         lean = params.x * wide - ((face.x - left) * scale + x)
@@ -63,7 +63,7 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     y = end - new_h
     rgb = resize(photo[top:bottom, left:right], new_w, new_h, Image.Resampling.LANCZOS)
     cover = clip(resize(alpha[top:bottom, left:right], new_w, new_h, Image.Resampling.BICUBIC))
-    cover = _brush_out(cover, cuts, x, wide, ws.job.seed)
+    ws.cuts = _in_the_open(cuts, round(x), new_w, wide)
     ws.layer, ws.layer_alpha = _on_canvas(clip(rgb), cover, round(x), round(y), high, wide)
     ws.face = Face(
         (face.x - left) * scale + round(x), (face.y - top) * scale + round(y), face.rx * scale, face.ry * scale
@@ -78,28 +78,24 @@ def box(alpha: Array, level: float = 0.08) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _cuts(alpha: Array, left: int, top: int, right: int, bottom: int) -> Cuts:
+def _borders(alpha: Array, left: int, top: int, right: int, bottom: int) -> Borders:
     height, width = alpha.shape
     solid = alpha > 0.4
     at_left = solid[:, 2].sum() / (bottom - top) if left <= 2 else 0.0
     at_right = solid[:, -3].sum() / (bottom - top) if right >= width - 2 else 0.0
     at_top = solid[2].sum() / (right - left) if top <= 2 else 0.0
     at_bottom = solid[-3].sum() / (right - left) if bottom >= height - 2 else 0.0
-    return Cuts(float(at_left), float(at_right), float(at_top), float(at_bottom))
+    return Borders(float(at_left), float(at_right), float(at_top), float(at_bottom))
 
 
-def _brush_out(cover: Array, cuts: Cuts, x: float, wide: int, seed: int) -> Array:
-    height, width = cover.shape
-    edge = fbm(np.random.default_rng(seed), height, width, width * 0.10, 4) - 0.5
-    streaks = 0.6 * edge + 0.8 * (fbm(np.random.default_rng(seed + 1), height, width, width * 0.05, 4, stretch=7) - 0.5)
-    u = np.linspace(0, 1, width, dtype=np.float32)[None, :] + streaks * 0.16
-    for cut, distance, hidden in ((cuts.left, u, x <= 0), (cuts.right, 1 - u, x + width >= wide)):
-        if cut > 0.01 and not hidden:
-            rows = smoothstep(
-                1 - cut - 0.16, 1 - cut + 0.02, np.linspace(0, 1, height, dtype=np.float32)[:, None] + edge * 0.1
-            )
-            cover = cover * (1 - rows * (1 - smoothstep(0.04, 0.085, distance)))
-    return np.asarray(cover, np.float32)
+def _in_the_open(cuts: Borders, x: int, width: int, wide: int) -> tuple[Cut, ...]:
+    """Those cuts at the sides which the canvas's own border does not hide."""
+    out = []
+    if cuts.left > 0.01 and x > 0:
+        out.append(Cut("left", x))
+    if cuts.right > 0.01 and x + width < wide:
+        out.append(Cut("right", x + width - 1))
+    return tuple(out)
 
 
 def _on_canvas(rgb: Array, cover: Array, x: int, y: int, high: int, wide: int) -> tuple[Array, Array]:

@@ -30,7 +30,9 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
         return  # the oval is soft on purpose
     band = params.band * max(photo.shape[:2])
     if ws.shape is None:
-        sure_in = blur((coarse > 0.92).astype(np.float32), band / 2) > 0.97
+        coarse = _supported(coarse, band)
+        # Half transparent inside is a network in doubt (a hand before a face), not a veil; a true gap is near 0 in it.
+        sure_in = blur((coarse > 0.35).astype(np.float32), band / 2) > 0.97
         sure_out = blur((coarse > 0.15).astype(np.float32), band / 2) < 0.03
         follow = clip(guided(photo, coarse, radius=2.2 * band, eps=4e-4))
         line, trust = _colour_line(photo, sure_in, sure_out, band)
@@ -41,6 +43,17 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
         coarse = _largest(alpha)
     ws.alpha = coarse
     ws.photo = _foreground(photo, coarse)
+
+
+def _supported(coarse: Array, band: float) -> Array:
+    """Drops what the network half saw beside the subject (a flag, a chair's back): what lies neither near its sure core
+    nor below it. Below hangs what belongs to a body: legs in shadow, the hem of a dress."""
+    height, width = coarse.shape
+    w, h = max(8, width // 8), max(8, height // 8)
+    core = blur((resize(coarse, w, h) > 0.85).astype(np.float32), max(0.5, band / 8))
+    below = np.maximum.accumulate(core, axis=0) > 0.5
+    kept = np.maximum(smoothstep(0.02, 0.15, core), blur(below.astype(np.float32), 1.0))
+    return coarse * clip(resize(np.asarray(kept, np.float32), width, height))
 
 
 def _colour_line(photo: Array, sure_in: np.ndarray, sure_out: np.ndarray, band: float) -> tuple[Array, Array]:

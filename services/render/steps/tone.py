@@ -1,7 +1,6 @@
-"""White balance, exposure, contrast and colour, each gently: the photo stays a photo of that moment.
+"""Exposure, contrast and colour, each gently: the photo stays a photo of that moment.
 
-The balance is shades-of-gray (Finlayson & Trezzi, 2004, p = 6), limited, and weaker where the light was meant to be
-warm. Exposure is a curve through the subject's median (or the frame's), so a dark child before a window is lifted.
+Exposure is a curve through the subject's median (or the frame's), so a dark child before a window is lifted.
 """
 
 from __future__ import annotations
@@ -18,36 +17,21 @@ from services.render.steps.workspace import Tools, Workspace
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    balance: float = number(0.25, 0, 1)  # more of it turns skin green beside a coat that fills the photo
     exposure: float = number(0.6, 0, 1)  # share of the way to ``target``
     target: float = number(0.52, 0.2, 0.8)  # median luma that is aimed at
     contrast: float = number(0.25, 0, 1)
     shadows: float = number(0.25, 0, 1)  # lifts dark areas without flattening what lies in them
     vibrance: float = number(0.25, 0, 1)  # colour for the pale, little for what is rich already
-    warmth: float = number(0.0, -0.2, 0.2)
 
 
 def run(ws: Workspace, params: Params, tools: Tools) -> None:
     photo = ws.need_photo()
-    if not ws.monochrome:
-        photo = _balance(photo, params.balance, params.warmth)
     weight = ws.alpha if ws.alpha is not None and float(ws.alpha.mean()) > 0.02 else None
     photo = _expose(photo, weight, params)
     photo = _lift(photo, params.shadows)
     if not ws.monochrome:
         photo = _vibrance(photo, params.vibrance)
     ws.photo = photo
-
-
-def _balance(photo: Array, strength: float, warmth: float) -> Array:
-    small = photo[::4, ::4].reshape(-1, 3)
-    usable = small[(small.max(axis=1) < 0.98) & (small.min(axis=1) > 0.02)]
-    if len(usable) < 64:
-        return photo
-    norm = np.power(np.mean(usable**6, axis=0), 1 / 6)
-    gain = np.clip(norm.mean() / norm, 0.8, 1.25) ** strength
-    gain = gain * np.array([1 + warmth, 1 + warmth * 0.25, 1 - warmth])
-    return clip((photo * (gain / gain.max() ** 0.5)).astype(np.float32))
 
 
 def _expose(photo: Array, weight: Array | None, params: Params) -> Array:
@@ -57,10 +41,10 @@ def _expose(photo: Array, weight: Array | None, params: Params) -> Array:
         inside = light.ravel()
     low, high = (float(v) for v in np.percentile(light, (0.4, 99.6)))
     # Most of the way to full range, not all: a hazy morning may stay one.
-    low, high = min(low, 0.12) * 0.6, min(1.0, max(high, 0.45) + 0.04)
+    low, high = min(low, 0.12) * 0.6, min(1.0, max(high, 0.30) + 0.04)
     photo = clip((photo - low) / max(high - low, 0.05))
     median = float(np.clip((np.median(inside) - low) / max(high - low, 0.05), 0.04, 0.96))
-    gamma = np.clip(np.log(params.target) / np.log(median), 0.5, 1.5)
+    gamma = np.clip(np.log(params.target) / np.log(median), 0.42, 1.5)
     photo = np.power(photo, np.float32(1 + (gamma - 1) * params.exposure))
     # A cubic S around the middle.
     return mix(photo, photo * photo * (3 - 2 * photo), params.contrast * 0.5)
@@ -82,4 +66,4 @@ def _vibrance(photo: Array, strength: float) -> Array:
     return clip(gray + (photo - gray) * (1 + strength * np.clip(1 - chroma * 2.6, 0, 1)))
 
 
-STEP = Step(Params, run, cost=0.6)
+STEP = Step(Params, run, cost=0.5)

@@ -1,4 +1,7 @@
-"""Lets the subject belong to the painting: fine texture calmed, a breath of the scene's style; the face almost none."""
+"""Lets the subject belong to the painting: fine texture calmed, brush strokes, a breath of the scene's style.
+
+The face gets a share of it; what it was stays in ``likeness``, for ``blend_face``.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from services.render.steps.workspace import Tools, Workspace
 class Params:
     style: tuple[float, ...] = weights(26, {0: 1.0})
     strength: float = number(0.25, 0, 1)
-    face: float = number(0.3, 0, 1)  # the share of it that the face gets
+    face: float = number(0.6, 0, 1)  # the share of it that the face gets
     calm: float = number(0.5, 0, 1)
     brush: float = number(0.006, 0, 0.03)  # strokes on clothes, in shares of the canvas's shorter side; 0 is none
     loose: float = number(0.6, 0, 1)
@@ -30,6 +33,7 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     layer, alpha = ws.need_layer()
     rows, columns = np.flatnonzero((alpha > 0).any(axis=1)), np.flatnonzero((alpha > 0).any(axis=0))
     if rows.size < 16 or columns.size < 16:
+        ws.likeness = layer
         return
     part = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
     rgb = layer[part]
@@ -50,6 +54,7 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
         rgb = rgb + (full - rgb) * guard[..., None]
     out = layer.copy()
     out[part] = rgb
+    ws.likeness = layer
     ws.layer = out
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.render.steps import sheet
 from services.render.steps.face import ellipse
 from services.render.steps.layers.board import fbm
 from services.render.steps.oils import enlarged
@@ -16,7 +17,7 @@ from services.render.steps.params import Color, color, number, weights
 from services.render.steps.pixels import Array, blur, clip, guided_gray, luma, mix, resize, smoothstep
 from services.render.steps.step import Step
 from services.render.steps.strokes import neural
-from services.render.steps.workspace import Face, Tools, Workspace
+from services.render.steps.workspace import Tools, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Params:
     flat: float = number(0.75, 0, 1)
     pencil: float = number(0.4, 0, 1)
     pool: float = number(0.6, 0, 1.5)
+    dark: Color = color("#2f3f66")  # the two washes that a monochrome photo is painted in
+    pale: Color = color("#e9c9a4")
     spread: float = number(0.16, 0.02, 0.5)  # how far the wash runs beyond the subject
 
 
@@ -37,13 +40,15 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     height, width = alpha.shape
     side = max(height, width)
     rng = np.random.default_rng([ws.job.seed & 0xFFFFFFFF, 23])
+    if ws.monochrome:
+        photo = _two_washes(luma(photo), params)
     near = smoothstep(0.15, 0.85, alpha)
     guard = ellipse(face, height, width, 0.55) * near
     paper = np.asarray(params.paper, np.float32)
     body = _washes(photo, guard, params, side, rng, tools)
-    whole = photo if ws.backdrop is None else resize(ws.backdrop, width, height)
+    whole = photo if ws.backdrop is None or ws.monochrome else resize(ws.backdrop, width, height)
     behind = _loose(whole, near, params, side, rng)
-    reach = _reach(near, face, params, side, rng)
+    reach = sheet.drawn(rng, near, face, params.spread)
     edge = params.pool * np.exp(-(((reach - 0.16) / 0.075) ** 2)) * 0.22
     veil = smoothstep(0.02, 0.30, reach)
     ground = paper * (1 - veil[..., None] * (1 - behind))
@@ -58,7 +63,17 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     tooth = fbm(rng, height, width, side / 150, 3) - 0.5
     deep = 1 - luma(painted)
     ws.picture = clip(painted * (1 + tooth * (0.05 + 0.16 * deep * (1 - 0.6 * guard)))[..., None])
+    ws.likeness = clip(0.13 + 0.88 * np.power(photo, 0.80))
     ws.face = face
+
+
+def _two_washes(light: Array, params: Params) -> Array:
+    """A cool dark over a warm pale, as painters do without a colour to copy: (H, W) -> (H, W, 3), light kept."""
+    dark, pale = np.asarray(params.dark, np.float32), np.asarray(params.pale, np.float32)
+    tint = mix(
+        np.broadcast_to(dark, (*light.shape, 3)), np.broadcast_to(pale, (*light.shape, 3)), smoothstep(0.1, 0.75, light)
+    )
+    return clip(light[..., None] + (tint - luma(tint)[..., None]) * np.float32(0.9))
 
 
 def _washes(photo: Array, guard: Array, params: Params, side: int, rng: np.random.Generator, tools: Tools) -> Array:
@@ -96,19 +111,6 @@ def _loose(whole: Array, near: Array, params: Params, side: int, rng: np.random.
     light = luma(soft)[..., None]
     soft = light + (soft - light) * 1.25
     return clip(0.30 + 0.70 * soft + (fbm(rng, height, width, side / 6, 5) - 0.5)[..., None] * 0.30)
-
-
-def _reach(near: Array, face: Face, params: Params, side: int, rng: np.random.Generator) -> Array:
-    """Below 0 is paper, above is wash: a blurred subject whose rim wanders."""
-    height, width = near.shape
-    spread = params.spread * side
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    around = np.exp(-0.5 * (((x - face.x) / (face.rx * 2.3)) ** 2 + ((y - face.y) / (face.ry * 2.0)) ** 2))
-    cloud = np.maximum(blur(near, spread * 0.5), around * 0.9)
-    ragged = (fbm(rng, height, width, side / 2.5, 2) - 0.5) * 0.6 + (fbm(rng, height, width, side / 9, 5) - 0.5) * 0.7
-    border = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, height - 1 - y)) / side
-    rim = smoothstep(0.01, 0.13, border + ragged * 0.17)
-    return np.asarray((cloud + ragged * 0.55 - 0.18) * rim - (1 - rim) * 0.1, np.float32)
 
 
 def _pencil(light: Array, side: int) -> Array:

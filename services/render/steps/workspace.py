@@ -42,11 +42,12 @@ class Painted:
 @dataclass(frozen=True, slots=True)
 class Tools:
     """networks: the engine's; painted: (key, paint) -> a world from the bounded store, painted when absent;
-    decode: where photos become pixels."""
+    decode: where photos become pixels; watermark: (picture) -> the same with its invisible mark."""
 
     networks: Networks
     painted: Callable[[tuple[str, int, int, int], Callable[[], Painted]], Painted]
     decode: Decode
+    watermark: Callable[[Array], Array] = lambda picture: picture
 
 
 @dataclass(slots=True)
@@ -69,6 +70,14 @@ class Light:
     ambient: Color
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where the photo's border cut the placed subject: its "left" or "right" side, at a column of the canvas (px)."""
+
+    side: str
+    column: int
+
+
 @dataclass(slots=True)
 class Workspace:
     """Steps read and replace these. ``None``: no step has made it yet.
@@ -82,6 +91,8 @@ class Workspace:
     light:    the scene's; set by ``backdrop``.
     picture:  (h, w, 3), the canvas.
     layer:    (h, w, 3) and layer_alpha (h, w): the placed subject, and front (h, w, 4) what stands before it.
+    cuts:     of the placed subject, those that lie in the open.
+    likeness: (h, w, 3), the subject in ``layer`` or ``picture`` before it was painted.
     """
 
     job: Job
@@ -102,6 +113,8 @@ class Workspace:
     layer: Array | None = None
     layer_alpha: Array | None = None
     front: Array | None = None
+    cuts: tuple[Cut, ...] = ()
+    likeness: Array | None = None
     result: Picture | None = None
     notes: dict[str, float] = field(default_factory=dict)
 

@@ -130,8 +130,18 @@ def test_a_service_is_told_only_what_is_its_own(tmp_path: Path, monkeypatch: pyt
         assert ("MAYFLY_RENDER_ENGINE" in env) == (name == "render")
         assert ("MAYFLY_REDIS_URL" in env) == (name == "purge")
         assert env["PYTHONDONTWRITEBYTECODE"] == env["ORT_DISABLE_TELEMETRY"] == "1"
+    assert {name for name, env in told.items() if "MAYFLY_RENDER_C2PA_KEY" in env} == {"render"}
     assert told["gateway"]["MAYFLY_GATEWAY_RENDER_TARGET"] == PLACES["render"].grpc
     assert told["ingest"]["MAYFLY_REGISTRY_TARGET"] == PLACES["purge"].grpc
+
+
+def test_another_certificate_for_pictures_is_taken_with_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a pair is left to render, which says what is missing: ours would not belong to it."""
+    monkeypatch.setenv("MAYFLY_RENDER_C2PA_CERT", "theirs.pem")
+    told = environment.build("render", state=StateFolder(tmp_path), addresses=PLACES, redis=Redis(), overrides={})
+    assert told["MAYFLY_RENDER_C2PA_CERT"] == "theirs.pem" and "MAYFLY_RENDER_C2PA_KEY" not in told
 
 
 def test_a_failure_is_told_in_the_services_own_line(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from cryptography.x509.verification import PolicyBuilder, Store
 from clients.local import environment
 from clients.local.authority import LEAF_LIFETIME, utc_now
 from clients.local.environment import SERVICES, Addresses, Redis
-from clients.local.pki import IDENTITIES, OPERATOR, PUBLIC, TRUST_DOMAIN, Pki
+from clients.local.pki import CONTENT, IDENTITIES, OPERATOR, PUBLIC, TRUST_DOMAIN, Pki
 from clients.local.sign_in import AUDIENCE, ISSUER, SignIn
 from clients.local.state import StateFolder
 from mesh.errors import ConfigError
@@ -37,7 +37,7 @@ def files_in(folder: Path) -> list[Path]:
 
 def test_each_service_gets_an_identity_that_the_mesh_takes(tmp_path: Path) -> None:
     pki = Pki(tmp_path / "pki")
-    assert set(pki.ensure()) == {"ca", PUBLIC, OPERATOR, *IDENTITIES}
+    assert set(pki.ensure()) == {"ca", PUBLIC, OPERATOR, CONTENT, *IDENTITIES}
     for name in IDENTITIES:
         Identity.load(cert=pki.certificate(name), key=pki.key(name), ca=pki.ca, trust_domain=TRUST_DOMAIN, service=name)
         usage = _certificate(pki, name).extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -112,7 +112,30 @@ def test_a_ca_that_would_end_before_its_leaves_is_replaced_with_all_of_them(tmp_
     pki = Pki(tmp_path, clock)
     pki.ensure()
     clock.now += timedelta(days=83)
-    assert set(pki.ensure()) == {"ca", PUBLIC, OPERATOR, *IDENTITIES}
+    assert set(pki.ensure()) == {"ca", PUBLIC, OPERATOR, CONTENT, *IDENTITIES}
+
+
+def test_what_signs_pictures_says_that_it_is_not_to_be_trusted_and_opens_no_door(tmp_path: Path) -> None:
+    pki = Pki(tmp_path)
+    pki.ensure()
+    leaf, root = x509.load_pem_x509_certificates(pki.certificate(CONTENT).read_bytes())
+    for certificate in (leaf, root):
+        assert "not to be trusted" in certificate.subject.rfc4514_string()
+    leaf.verify_directly_issued_by(root)
+    assert root.subject != _certificate(pki, "ca").subject
+    assert spiffe_uris(leaf) == []
+    usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert set(usage) == {ExtendedKeyUsageOID.EMAIL_PROTECTION}
+
+
+def test_what_signs_pictures_is_renewed_before_an_alert_asks_for_it(tmp_path: Path) -> None:
+    clock = Clock()
+    pki = Pki(tmp_path, clock)
+    pki.ensure()
+    clock.now += timedelta(days=59)
+    assert CONTENT not in pki.ensure()
+    clock.now += timedelta(days=2)
+    assert CONTENT in pki.ensure()
 
 
 @pytest.mark.parametrize("damage", [b"", b"not PEM", None])

@@ -8,6 +8,7 @@ from services.render.engines.recipes import SIDE_PX, RecipeEngine
 from services.render.engines.triton.networks import PoolNetworks
 from services.render.engines.triton.pool import Pool
 from services.render.engines.triton.processors import Processors
+from services.render.marking.watermark import Mark, unmarked
 from services.render.picture import Cancelled, Job
 from services.render.steps.workspace import Networks
 
@@ -28,9 +29,10 @@ class TritonEngine(RecipeEngine):
         catalogue: Catalogue,
         side: int = SIDE_PX,
         decode: Decode = decode_here,
+        watermark: Mark = unmarked,
     ) -> None:
         """See ``RecipeEngine``. processors: those whose endpoints are in the pool."""
-        super().__init__(catalogue=catalogue, side=side, decode=decode)
+        super().__init__(catalogue=catalogue, side=side, decode=decode, watermark=watermark)
         self._pool = pool
         self.processors = (*processors.names, HERE)
 

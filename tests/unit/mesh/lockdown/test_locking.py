@@ -299,3 +299,21 @@ def test_the_libraries_that_services_use_work(tmp_path: Path) -> None:
     )
     assert found == [[64, 64], True]
     assert os.environ.get("HOME")
+
+
+def test_a_device_is_opened_for_writing_and_nothing_else_is() -> None:
+    """As a GPU's are; one with /dev/zero here, which takes everything and keeps nothing."""
+    found = said("""
+        controls = locking.apply(Needs().using(Path("/dev/zero"), Path("/dev/no-such-device")), "strict").controls
+        def tried(path, flags=os.O_RDWR):
+            try:
+                fd = os.open(path, flags)
+                return os.write(fd, b"x") if flags & os.O_RDWR else 0
+            except OSError as error:
+                return -error.errno
+        made = tried("/tmp/made", os.O_RDWR | os.O_CREAT)
+        print(json.dumps([dict(controls), tried("/dev/zero"), tried("/dev/full"), made]))
+    """)
+    controls, device, another, file = found
+    assert controls == dict.fromkeys(CONTROLS, True)
+    assert (device, another, file) == (1, -13, -13)  # EACCES

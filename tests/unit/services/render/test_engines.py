@@ -21,6 +21,7 @@ from services.render.engines.base import Engine
 from services.render.engines.null import NullEngine, plain
 from services.render.engines.onnx import OnnxEngine
 from services.render.engines.painted import PaintedStore
+from services.render.marking import source_type, watermark
 from services.render.picture import Job, Picture
 from services.render.steps.pixels import Array, luma, resize
 from services.render.steps.workspace import Face, Painted, Workspace
@@ -35,7 +36,7 @@ PORTRAIT = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 @pytest.fixture(scope="module")
 def engine() -> Iterator[OnnxEngine]:
     made = OnnxEngine(model_dir=models.fetch(models.default_dir()).parent, catalogue=CATALOGUE, intra_op_threads=2,
-                      side=SIDE)  # fmt: skip
+                      side=SIDE, watermark=watermark.embed)  # fmt: skip
     made.start()
     yield made
     made.close()
@@ -54,6 +55,9 @@ def test_each_scene_renders_twice_the_same_without_metadata(engine: OnnxEngine, 
     assert told[-1] == 1.0
     assert set(markers(picture.data)) <= {0xE0, 0xDB, 0xC0, 0xC4, 0xDA, 0xD9}
     shown = pixels(picture.data)
+    read = watermark.read(np.asarray(shown, np.float32) / np.float32(255))
+    assert read is not None
+    assert read.source_type is source_type.of(CATALOGUE.get(scene_id).kind, "onnx")
     assert shown.shape == (picture.height, picture.width, 3)
     assert max(picture.width, picture.height) <= SIDE
     assert shown.std() > 20, "a picture of nothing"

@@ -13,6 +13,9 @@ from services.render.steps.pixels import blur, from_lab, guided, resize, to_lab
 EXTRA: dict[str, dict[str, object]] = {
     "balloons": {"places": [[0.4, 0.4, 0.15]]},
     "boats": {"places": [[0.4, 0.6, 0.2]]},
+    "fronds": {"places": [[0.1, 1.0, 0.4]]},
+    "planets": {"places": [[0.4, 0.4, 0.15]]},
+    "toy_balloons": {"places": [[0.4, 0.4, 0.15]]},
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 from mesh.config import load
 from mesh.errors import ConfigError
 from services.render.config import RenderSettings
+from tests.unit.services.render.deployments import deployed
 
 
 @pytest.fixture
@@ -45,6 +46,11 @@ def test_what_is_written_in_one_line(told: pytest.MonkeyPatch) -> None:
         ("ENGINE", ""),
         ("ENGINE", "onnx,onnx"),
         ("ENGINE", "onnx,mystery"),
+        ("DIFFUSERS_MANIFEST", "0f" * 31),
+        ("DIFFUSERS_DEVICE", "gpu"),
+        ("DIFFUSERS_DEVICE", "cuda:"),
+        ("DIFFUSERS_DTYPE", "float8"),
+        ("SAFETY_CHECKER", "off"),
         ("SCENE_ENGINES", "starry_oil"),
         ("SCENE_ENGINES", "a=onnx,a=null"),
         ("CLASS_WEIGHTS", "standard=1"),
@@ -96,3 +102,30 @@ def test_a_pool_without_a_list_or_off_it_stops_the_start(told: pytest.MonkeyPatc
     told.setenv("MAYFLY_RENDER_POOL_ENDPOINTS", "10.0.0.9:8001")
     with pytest.raises(ConfigError, match=r"^MAYFLY_RENDER_POOL_ENDPOINTS: 10\.0\.0\.9:8001 "):
         load(RenderSettings, "render").needs()
+
+
+def test_a_model_s_folder_may_be_read_and_a_gpu_used_where_one_is_asked_for(
+    told: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told.setenv("MAYFLY_RENDER_DIFFUSERS_DIR", str(tmp_path))
+    needs = load(RenderSettings, "render").needs()
+    assert tmp_path in needs.reads
+    assert not needs.opens_for_writing
+    told.setenv("MAYFLY_RENDER_DIFFUSERS_DEVICE", "cuda:1")
+    asked = load(RenderSettings, "render").needs()
+    assert asked.devices == set(Path("/dev").glob("nvidia*"))
+    assert Path("/proc/driver/nvidia") in asked.reads
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [({}, "DIR"), ({"DIFFUSERS_DIR": "/nowhere"}, "MANIFEST"), ({"DIFFUSERS_MANIFEST": "0f" * 32}, "DIR")],
+    ids=["nothing", "folder", "manifest"],
+)
+def test_a_model_takes_a_folder_and_its_list(told: pytest.MonkeyPatch, given: dict[str, str], missing: str) -> None:
+    told.setenv("MAYFLY_RENDER_ENGINE", "diffusers")
+    for name, value in given.items():
+        told.setenv(f"MAYFLY_RENDER_{name}", value)
+    settings = load(RenderSettings, "render")
+    with pytest.raises(ConfigError, match=f"^MAYFLY_RENDER_DIFFUSERS_{missing}: is not set"):
+        deployed(settings).engine()
