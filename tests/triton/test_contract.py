@@ -23,8 +23,9 @@ class TestTriton(EngineContract):
     another = "soft_background"
 
     @pytest.fixture(scope="class")
+    @classmethod
     def engine(
-        self, triton: TritonServer, operator: Authority, tmp_path_factory: pytest.TempPathFactory
+        cls, triton: TritonServer, operator: Authority, tmp_path_factory: pytest.TempPathFactory
     ) -> Iterator[TritonEngine]:
         path = processors_file(tmp_path_factory.mktemp("list"), ca=operator.ca, endpoints=[triton.address])
         listed = processors.load(path)
