@@ -89,10 +89,13 @@ class Credentials:
 
     def sign(self, jpeg: bytes, source_type: SourceType) -> bytes:
         """The picture with its credentials. What is in ``jpeg`` beside pixels is signed with them."""
-        # A signer of its own each: it holds a callback, which isn't to be shared between threads.
-        signer = c2pa.Signer.from_callback(self._sign, self._algorithm, self._chain, None)
         out = io.BytesIO()
-        c2pa.Builder(json.dumps(manifest(source_type)), self._context).sign(signer, MEDIA_TYPE, io.BytesIO(jpeg), out)
+        # A signer of its own each: it holds a callback, which isn't to be shared between threads.
+        with (
+            c2pa.Signer.from_callback(self._sign, self._algorithm, self._chain, None) as signer,
+            c2pa.Builder(json.dumps(manifest(source_type)), self._context) as builder,
+        ):
+            builder.sign(signer, MEDIA_TYPE, io.BytesIO(jpeg), out)
         return out.getvalue()
 
     def _try_out(self) -> None:
