@@ -16,6 +16,8 @@ from services.render.steps.step import Step
 from services.render.steps.strokes import neural, painted
 from services.render.steps.workspace import Tools, Workspace
 
+BUST = 0.14  # a bust's half head, in shares of the canvas's shorter side
+
 
 @dataclass(frozen=True, slots=True)
 class Params:
@@ -39,13 +41,15 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     rgb = layer[part]
     height, width = rgb.shape[:2]
     guard = 1 - (1 - params.face) * ellipse(ws.need_face(), alpha.shape[0], alpha.shape[1], 0.45)[part]
+    # Small heads (a whole child, siblings side by side) ask for a finer hand than a bust does.
+    fine = float(np.clip(ws.need_face().ry / (BUST * min(alpha.shape)), 0.4, 1))
     light = luma(rgb)
-    calm = guided_gray(light, radius=4, eps=0.0025)
+    calm = guided_gray(light, radius=0.004 * min(alpha.shape) * fine, eps=0.0025)
     rgb = np.clip(rgb + ((calm - light) * params.calm * guard)[..., None], 0, 1)
     if params.brush > 0:
         rng = np.random.default_rng([ws.job.seed & 0xFFFFFFFF, 5])
         where = np.clip((guard - params.face) / max(1 - params.face, 1e-3), 0, 1) * alpha[part]
-        strokes = painted(rgb, rng, params.brush * min(alpha.shape), 1.5, where=where, relief=0)
+        strokes = painted(rgb, rng, params.brush * min(alpha.shape) * fine, 1.5, where=where, relief=0)
         rgb = mix(rgb, strokes, params.loose * where)
     if params.strength > 0:
         small = resize(rgb, max(32, round(width * params.side)), max(32, round(height * params.side)))
