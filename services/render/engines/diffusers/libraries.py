@@ -26,10 +26,8 @@ ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "critical",
     # A pool of threads that would be started by the first prompt.
     "TOKENIZERS_PARALLELISM": "false",
-    # Both keep what they last multiplied (docs/engines.md): packed pieces of matrices, and scratch space for as long as
-    # an operation that has used it is kept for the next picture.
+    # MKL otherwise keeps its buffers, with what it last multiplied (docs/engines.md).
     "MKL_DISABLE_FAST_MM": "1",
-    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0",
     # torch.compile, which is not used, wants a folder for its cache as soon as it is imported; here nobody can write.
     "TORCHINDUCTOR_CACHE_DIR": "/proc",
     # Compiled kernels go into the home folder otherwise.
