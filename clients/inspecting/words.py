@@ -9,6 +9,7 @@ from clients.inspecting.report import ABSENT, Credentials, Report
 Row = tuple[str, str, str]
 """What, what is said of it, and in which colour."""
 
+_LEAST_CHANCE = 1e-9
 _SOURCE_TYPES = {
     "compositeWithTrainedAlgorithmicMedia": "edited using generative AI",
     "trainedAlgorithmicMedia": "created using generative AI",
@@ -74,6 +75,8 @@ def _credentials(signed: Credentials | None) -> Iterator[Row]:
 def _watermark(report: Report) -> Row:
     found = report.watermark
     if found:
-        confidence = f"{found.matched} of {found.bits} bits, by chance 1 in {1 / found.chance:,.0f}"
+        # Bits of a real picture don't fall quite like coins: more noughts would say more than is known.
+        odds = f"one in {1 / found.chance:,.0f}" if found.chance > _LEAST_CHANCE else "less than one in a billion"
+        confidence = f"{found.matched} of {found.bits} bits, by chance {odds}"
         return "Watermark", f"{source_type(found.source_type)}; {confidence}", ""
     return "Watermark", "none found", "yellow"
