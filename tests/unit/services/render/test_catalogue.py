@@ -212,7 +212,7 @@ def test_a_scene_may_bring_pictures(tmp_path: Path) -> None:
     folder = _with(tmp_path, PICTURED)
     (folder / "odd" / "star.png").write_bytes(_picture())
     first = Catalogue.load(folder)
-    assert [step.name for step in first.get("odd").recipe] == ["decode", "orient", "backdrop", "encode"]
+    assert [step.name for step in first.get("odd").recipe] == ["decode", "orient", "backdrop", "watermark", "encode"]
     (folder / "odd" / "star.png").write_bytes(_picture(21))
     assert Catalogue.load(folder).edition != first.edition, "another picture, another edition"
 
