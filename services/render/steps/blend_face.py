@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from services.render.steps.face import ellipse
 from services.render.steps.params import number
-from services.render.steps.pixels import blur, clip, mix, resize, smoothstep
+from services.render.steps.pixels import Array, blur, clip, mix, resize, smoothstep
 from services.render.steps.step import Step
-from services.render.steps.workspace import RecipeOrder, Tools, Workspace
+from services.render.steps.workspace import Face, RecipeOrder, Tools, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +32,26 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     mask = ellipse(face, height, width, params.soft) * params.keep
     if ws.layer is None:
         mask = mask * smoothstep(0.1, 0.9, resize(ws.need_alpha(), width, height))
-    reach = 1 + params.soft
-    rows = slice(max(0, int(face.y - reach * face.ry)), max(0, min(height, int(face.y + reach * face.ry) + 2)))
-    columns = slice(max(0, int(face.x - reach * face.rx)), max(0, min(width, int(face.x + reach * face.rx) + 2)))
-    part, own = painted[rows, columns], ws.likeness[rows, columns]
-    if min(part.shape[:2]) < 4:
-        return  # the face lies outside of the canvas
-    sigma = max(1.0, params.broad * min(face.rx, face.ry))
-    own = own + (blur(part, sigma) - blur(own, sigma)) * params.palette
     out = painted.copy()
-    out[rows, columns] = clip(mix(part, own, mask[rows, columns]))
+    for head in (face, *face.others):
+        _give_back(head, out, painted, ws.likeness, mask, params)
     if ws.layer is not None:
         ws.layer = out
     else:
         ws.picture = out
+
+
+def _give_back(head: Face, out: Array, painted: Array, likeness: Array, mask: Array, params: Params) -> None:
+    height, width = painted.shape[:2]
+    reach = 1 + params.soft
+    rows = slice(max(0, int(head.y - reach * head.ry)), max(0, min(height, int(head.y + reach * head.ry) + 2)))
+    columns = slice(max(0, int(head.x - reach * head.rx)), max(0, min(width, int(head.x + reach * head.rx) + 2)))
+    part, own = painted[rows, columns], likeness[rows, columns]
+    if min(part.shape[:2]) < 4:
+        return  # the face lies outside of the canvas
+    sigma = max(1.0, params.broad * min(head.rx, head.ry))
+    own = own + (blur(part, sigma) - blur(own, sigma)) * params.palette
+    out[rows, columns] = clip(mix(out[rows, columns], own, mask[rows, columns]))
 
 
 STEP = Step(Params, run, cost=0.2)
