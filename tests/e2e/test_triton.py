@@ -64,7 +64,8 @@ async def test_a_photo_s_pixels_go_to_the_named_processor_and_stay_nowhere_else(
         if auditing.may_read_others():
             index = NeedleIndex(forgetting.needles([
                 # From its scan on: what stands before is the marking's, and the same in every picture.
-                photo, result.picture.data[result.picture.data.rindex(b"\xff\xda"):], forgetting.rows(decode_here("jpeg", [photo]).rgb),
+                photo, result.picture.data[result.picture.data.rindex(b"\xff\xda"):],
+                forgetting.rows(decode_here("jpeg", [photo]).rgb),
                 *(tensor.tobytes() for tensor in sent(photo)),
             ]), common=[forgetting.noise(0)])  # fmt: skip
             with forgetting.frozen(mesh):
