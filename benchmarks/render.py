@@ -123,7 +123,7 @@ def peak(scene: str, checkout: Path) -> float:
 def overhead(rounds: int) -> dict[str, float]:
     """Network → what the engine's call takes against onnxruntime's own with the same tensors; median of ratios."""
     cut_out, style = models.verify(models.default_dir()), models.style_network()
-    networks = OnnxNetworks(cut_out, style, 1)
+    networks = OnnxNetworks(cut_out, style, 1, faces=models.face_network(models.default_dir()))
     straight = {"cut_out": session(cut_out, 1), "stylize": session(style, 1)}
     rng = np.random.default_rng(1)
     small = rng.random((SIDE, SIDE, 3), dtype=np.float32)

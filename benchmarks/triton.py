@@ -157,7 +157,8 @@ def batching(folder: Path, rounds: int) -> list[str]:
 
 def report(rounds: int, only: str | None = None) -> str:
     began = time.monotonic()
-    direct = OnnxNetworks(models.verify(models.default_dir()), models.style_network(), 1)
+    here = models.default_dir()
+    direct = OnnxNetworks(models.verify(here), models.style_network(), 1, faces=models.face_network(here))
     with tempfile.TemporaryDirectory(prefix="mayfly-bench-") as place:
         folder = Path(place)
         first, second = [], []

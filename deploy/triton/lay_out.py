@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 SOURCE = HERE / "model_repository"
 VERSION = "1"
 NETWORKS: Mapping[str, Callable[[], Path]] = {
-    models.CUTOUT: lambda: models.verify(models.default_dir()),
+    models.CUTOUT.name: lambda: models.verify(models.default_dir()),
     models.STYLE: models.style_network,
 }
 """The files that configurations name, and where the pinned ones are. Raise ConfigError for one that isn't."""
