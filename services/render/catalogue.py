@@ -65,9 +65,7 @@ class Catalogue:
         """Raises Invalid("UNKNOWN_SCENE")."""
         scene = self._scenes.get(scene_id)
         if scene is None:
-            raise Invalid(
-                "UNKNOWN_SCENE", "There is no such scene; take one from the list of scenes.", field="scene_id"
-            )
+            raise unknown_scene()
         return scene
 
     def scenes(self) -> tuple[Scene, ...]:
@@ -81,3 +79,8 @@ def _folders(directory: Path) -> list[Path]:
         return sorted(folder for folder in directory.iterdir() if (folder / scene_file.FILE).is_file())
     except OSError as error:
         raise ConfigError(f"{directory}: can't be read: {error.strerror}") from None
+
+
+def unknown_scene() -> Invalid:
+    """For a scene that isn't there, or that isn't made by whoever is asked."""
+    return Invalid("UNKNOWN_SCENE", "There is no such scene; take one from the list of scenes.", field="scene_id")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.render import recipe
-from services.render.catalogue import Catalogue
+from services.render.catalogue import Catalogue, unknown_scene
 from services.render.decoding import Decode, decode_here
 from services.render.engines.diffusers import diffuse, plan
 from services.render.engines.diffusers.pipeline import Pipeline, Weights
@@ -55,6 +55,8 @@ class DiffusersEngine(OnnxEngine):
 
     def steps(self, scene: Scene, job: Job, progress: Progress, cancelled: Cancelled) -> recipe.Recipe:
         """The scene's, with the model in the place of what it stands in for."""
+        if not scene.made_by(self.name):
+            raise unknown_scene()
         pipeline, planned = self._pipeline, plan.of(scene)
         if pipeline is None:
             raise RuntimeError("the engine was not started")
