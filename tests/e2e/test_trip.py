@@ -63,7 +63,18 @@ async def test_one_changed_byte_is_refused(mesh, client, portrait):
             verify_bundle(bytes(changed), receipt_keys=keys.receipt_keys(mesh), log_vkey=keys.log_vkey(mesh))
 
 
-async def test_exiftool_finds_structure_and_colour_only(mesh, client, portrait, tmp_path: Path):
+# What exiftool shows of Content Credentials (docs/marking.md): all of it the same for every photo, but random ids,
+# salts, and hashes of the picture itself.
+MARKS = {
+    "JUMDType", "JUMDToggles", "JUMDLabel", "C2paActionsV2Salt", "ActionsAction", "ActionsSoftwareAgentName",
+    "ActionsDigitalSourceType", "ActionsDescription", "C2paHashDataSalt", "ExclusionsStart", "ExclusionsLength", "Name",
+    "Alg", "Hash", "Pad", "InstanceID", "Claim_Generator_InfoName", "Claim_Generator_InfoOrgContentauthC2Pa_Rs",
+    "Signature", "Created_AssertionsUrl", "Created_AssertionsHash", "Gathered_AssertionsUrl", "Gathered_AssertionsHash",
+    "Item0", "Item1Pad", "Item2", "Item3",
+}  # fmt: skip
+
+
+async def test_exiftool_finds_structure_and_colour_and_marks_only(mesh, client, portrait, tmp_path: Path):
     exiftool = shutil.which("exiftool")
     if exiftool is None:
         pytest.skip("exiftool is not installed (Debian: libimage-exiftool-perl)")
@@ -72,9 +83,14 @@ async def test_exiftool_finds_structure_and_colour_only(mesh, client, portrait, 
     out = tmp_path / "picture.jpg"
     out.write_bytes(result.picture.data)
     said = await asyncio.to_thread(look_at, exiftool, out)
-    groups = {line.split("]")[0].strip("[ ") for line in said.splitlines()}
+    tags: dict[str, set[str]] = {}
+    for line in said.splitlines():
+        group, _, rest = line.partition("]")
+        tags.setdefault(group.strip("[ "), set()).add(rest.partition(":")[0].strip())
     # JFIF's header is what makes a JPEG file one; Composite is computed by exiftool itself.
-    assert groups <= {"ExifTool", "File", "JFIF", "Composite"}, said
+    assert set(tags) == {"ExifTool", "File", "JFIF", "Composite", "JUMBF", "XMP"}, said
+    assert tags["XMP"] == {"DigitalSourceType"}
+    assert tags["JUMBF"] <= MARKS, said
 
 
 def look_at(exiftool: str, file: Path) -> str:
