@@ -25,8 +25,6 @@ NAMES = {ending.name for ending in ENDINGS}
 SETTINGS = {
     "MAYFLY_AUDITOR_KINDS": "jpeg,png,webp",
     "MAYFLY_AUDITOR_ROUND": "16",
-    # What is looked at here is the auditor. That memory has forgotten within a second is test_forgetting's.
-    "MAYFLY_AUDITOR_SETTLE_SECONDS": "3",
     # Other tests write to /tmp and HOME meanwhile.
     "MAYFLY_AUDITOR_SHARED_ROOTS": "/var/tmp,/dev/shm",
 }
