@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TRITON := .tools/triton
 EXTRAS := gateway,ingest,render,purge,auditor,clients,inspect,local,demo,dev
+ALONGSIDE := tests/unit tests/engines
 PHOTO ?=
 OUT ?= out
 # Models and state belong to this checkout; nothing else on the machine is touched.
@@ -55,11 +56,13 @@ $(TRITON)/.ready: deploy/triton/requirements.txt deploy/triton/serve.py
 	@$(TRITON)/bin/python deploy/triton/serve.py --prepare
 	@touch $@
 
+# Units and engines on all cores, file by file; then, one by one, what starts meshes and watches clocks.
 test: $(READY) ## Pass everything: units, the mesh in one process, real processes with a real Valkey
-	@$(BIN)/python -m pytest
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ALONGSIDE)
+	@$(BIN)/python -m pytest $(addprefix --ignore=,$(ALONGSIDE))
 
 test-fast: $(READY) ## Only what needs no processes
-	@$(BIN)/python -m pytest tests/unit
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile tests/unit
 
 model: $(READY) ## Look for stories of crashes and failovers that break a promise of purge (FOR=seconds)
 	@$(BIN)/python -m tests.unit.services.purge.model.story $(or $(FOR),600)

@@ -21,3 +21,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, object, None
     if report.skipped and os.environ.get("MAYFLY_NO_SKIP") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes and functions by their argument's name: workers that share a run must call each test the same."""
+    return argname if isinstance(val, bytes) or "<" in getattr(val, "__qualname__", "") else None
