@@ -161,6 +161,12 @@ UNSWEPT = declare.Gauge(
     labels=(_HOLDER,),
     combined=1,
 )
+OPS_OPEN = declare.Gauge(
+    name="mayfly_ops_port_open",
+    help="1 if the ops port answers in plain HTTP whoever reaches it from elsewhere (MAYFLY_OPS_TLS=insecure).",
+    unit="1 or 0",
+    services=SERVICES,
+)
 FIELDS_WITHHELD = declare.Gauge(
     name="mayfly_log_fields_withheld",
     help="Log fields not on the allow-list, not printed.",
@@ -200,5 +206,6 @@ class MeshMetrics:
         self.lockdown = LOCKDOWN.family(r)
         self.sweeps = SWEEPS.family(r)
         self.unswept = UNSWEPT.family(r)
+        self.ops_open = OPS_OPEN.on(r)
         FIELDS_WITHHELD.read(r, lambda: log.withheld)
         VALUES_WITHHELD.read(r, lambda: withheld.count)
