@@ -14,7 +14,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import ThreadingWSGIServer, make_wsgi_app
@@ -37,22 +37,6 @@ class _Quiet(WSGIRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Says nothing: request lines are not on the log's allow-list."""
-
-    def setup(self) -> None:
-        """In the connection's own thread: a caller that doesn't go on with the handshake keeps nobody else waiting."""
-        super().setup()
-        if isinstance(self.connection, ssl.SSLSocket):
-            self.connection.do_handshake()
-
-    def get_environ(self) -> dict[str, Any]:
-        environ = super().get_environ()
-        if isinstance(self.connection, ssl.SSLSocket) and isinstance(self.server, _Server):
-            environ[CALLER] = self.server.tls.peer(self.connection) if self.server.tls else ""
-        return environ
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """For what is no request: no more than that. It would repeat what was asked."""
-        super().send_error(code, "not a request")
 
     def get_stderr(self) -> TextIO:
         """Where wsgiref would print a traceback, of an answer that could not be written for one."""
@@ -82,6 +66,24 @@ class _Server6(_Server):
     address_family = socket.AF_INET6
 
 
+class _Handler(_Quiet):
+    def setup(self) -> None:
+        """In the connection's own thread: a caller that doesn't go on with the handshake keeps nobody else waiting."""
+        super().setup()
+        if isinstance(self.connection, ssl.SSLSocket):
+            self.connection.do_handshake()
+
+    def get_environ(self) -> dict[str, Any]:
+        environ = super().get_environ()
+        if isinstance(self.connection, ssl.SSLSocket) and isinstance(self.server, _Server):
+            environ[CALLER] = self.server.tls.peer(self.connection) if self.server.tls else ""
+        return environ
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """For what is no request: no more than that. It would repeat what was asked."""
+        super().send_error(code, "not a request")
+
+
 class OpsServer:
     """A component. It runs in threads of its own, so that a busy event loop can still be seen to be busy.
 
@@ -95,7 +97,7 @@ class OpsServer:
         self._metrics: WsgiApp = make_wsgi_app(registry)
         self._mounts: dict[str, WsgiApp] = {}
         self._tls = tls
-        self._server: _Server | None = None
+        self._server: WSGIServer | None = None
 
     @property
     def address(self) -> str:
@@ -109,12 +111,13 @@ class OpsServer:
         host = self._host.strip("[]")
         kind = _Server6 if ":" in host else _Server
         try:
-            self._server = make_server(host, self._port, self._serve, server_class=kind, handler_class=_Quiet)
+            server = make_server(host, self._port, self._serve, server_class=kind, handler_class=_Handler)
         except OSError:
             message = f"MAYFLY_OPS_LISTEN: {self._host}:{self._port} can't be bound; is it in use?"
             raise ConfigError(message) from None
-        self._server.tls = self._tls
-        threading.Thread(target=self._server.serve_forever, name="ops", daemon=True).start()
+        server.tls = self._tls
+        self._server = server
+        threading.Thread(target=server.serve_forever, name="ops", daemon=True).start()
 
     async def stop(self) -> None:
         if self._server is not None:
