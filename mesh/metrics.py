@@ -9,6 +9,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from mesh import log
 from mesh.instruments.exemplars import TracedHistogram
+from mesh.tracing import fields
 
 # Seconds. Fine around what a hop takes, coarse up to the longest lease.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
@@ -93,3 +94,11 @@ class MeshMetrics:
         )
         withheld = Gauge("mayfly_log_fields_withheld", "Log fields not on the allow-list, not printed.", registry=r)
         withheld.set_function(lambda: log.withheld)
+        unset = Gauge("mayfly_trace_fields_withheld", "Values of spans not on the allow-list, not set.", registry=r)
+        unset.set_function(lambda: fields.withheld)
+        self.trace_spans = Counter(
+            "mayfly_trace_spans_total",
+            "Spans that have ended, by what became of them; none unless traces are on.",
+            ("service", "outcome"),
+            registry=r,
+        )

@@ -8,8 +8,8 @@ from typing import Any
 
 import grpc
 
-from mesh.context import ServerContext
 from mesh.metrics import MeshMetrics
+from mesh.middleware import outcome
 from mesh.middleware.call import Call, Proceed
 
 
@@ -30,17 +30,8 @@ class Metering:
         try:
             return await proceed()
         except BaseException:
-            code = _code(call.context)
+            code = outcome.code(call.context)
             raise
         finally:
             self._handled(*labels, code.name).inc()
             self._seconds(*labels).observe(time.perf_counter() - began)
-
-
-def _code(context: ServerContext) -> grpc.StatusCode:
-    """What ``abort`` has set; a handler that was cancelled has set nothing."""
-    code: object = context.code()  # typed as a StatusCode; after abort it is the number
-    for known in grpc.StatusCode:
-        if code in (known, known.value[0]) and known is not grpc.StatusCode.OK:
-            return known
-    return grpc.StatusCode.CANCELLED
