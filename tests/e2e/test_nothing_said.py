@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -342,3 +343,8 @@ def test_nothing_of_it_is_said(said: Said, place: str) -> None:
 @pytest.mark.parametrize("place", ["logs", "metrics", "traces", "errors"])
 def test_what_is_planted_is_found(said: Said, place: str) -> None:
     assert found_in(said.places[place], {"control": forms(CONTROL.encode())}) == {"control"}
+
+
+def test_a_log_line_names_its_trace(said: Said) -> None:
+    (planted,) = [line for line in said.places["logs"].splitlines() if b'"planted"' in line]
+    assert bytes.fromhex(json.loads(planted)["trace_id"]) in said.places["traces"]
