@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import grpc
 
 from mesh.app import App, Component
+from mesh.build import VERSION
 from mesh.channel import open_channel
 from mesh.clock import Clock, SystemClock
 from mesh.config import MeshSettings
@@ -52,7 +52,7 @@ class Assembly:
             trust_domain=settings.trust_domain,
             service=service,
         )
-        self.metrics = MeshMetrics(service, version("mayfly"))
+        self.metrics = MeshMetrics(service, VERSION)
         self._show(self.controls)
         self._show({PERMISSIVE: lockdown.strictness == "permissive"})
         self.metrics.lockdown.labels(service, "no_swap").set_function(lockdown.swap_is_kept_out)
@@ -69,7 +69,7 @@ class Assembly:
         # Large, an extra, and not there where it isn't wanted.
         from mesh.tracing.otlp import Otlp  # noqa: PLC0415
 
-        return (Otlp(self.settings, self.service, self.metrics.trace_spans),)
+        return (Otlp(self.settings, self.service, self.metrics),)
 
     def isolate(self) -> None:
         """For a service that decodes: its workers' controls join its own. Call it before ``custody``.

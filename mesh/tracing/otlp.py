@@ -11,15 +11,16 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 
 import grpc
 from prometheus_client import Counter
 
 from mesh import log
+from mesh.build import VERSION
 from mesh.config import MeshSettings
 from mesh.errors import ConfigError
 from mesh.instruments import exemplars
+from mesh.metrics import SPAN_OUTCOMES, MeshMetrics
 from mesh.tracing import spans
 
 try:
@@ -54,9 +55,11 @@ _LIMITS = SpanLimits(
 class Otlp:
     """A component. From its making on, spans are recorded; its thread and its connection are its own."""
 
-    def __init__(self, settings: MeshSettings, service: str, sent: Counter) -> None:
-        """sent: by service and outcome. ConfigError if the certificates are not what they should be."""
-        self._queue = _Bounded(_exporter(settings), {name: sent.labels(service, name) for name in OUTCOMES})
+    def __init__(self, settings: MeshSettings, service: str, metrics: MeshMetrics) -> None:
+        """ConfigError if the certificates are not what they should be."""
+        self._queue = _Bounded(
+            _exporter(settings), {name: metrics.trace_spans.labels(service, name) for name in SPAN_OUTCOMES}
+        )
         self._provider = TracerProvider(
             sampler=ParentBased(TraceIdRatioBased(settings.tracing_ratio)),
             resource=Resource(
@@ -64,7 +67,7 @@ class Otlp:
                     "service.namespace": "mayfly",
                     "service.name": service,
                     "service.instance.id": settings.instance,
-                    "service.version": version("mayfly"),
+                    "service.version": VERSION or "unknown",
                 }
             ),
             span_limits=_LIMITS,
@@ -93,10 +96,6 @@ class Otlp:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
                 await done.wait()
-
-
-OUTCOMES = ("sent", "failed", "dropped")
-"""dropped: too many waited. failed: the collector did not take them, or not in time."""
 
 
 class _Bounded(SpanProcessor):

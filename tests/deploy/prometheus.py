@@ -50,6 +50,7 @@ class PrometheusServer:
             f"--config.file={self._folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._folder / 'tsdb'}",
             f"--web.listen-address={HOST}:{self._port.number}",
+            "--enable-feature=exemplar-storage",
         ]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen([self._binary, *arguments], stdout=log, stderr=log, cwd=self._folder)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version
 
 from mesh.app import App
+from mesh.build import VERSION
 from mesh.clock import SystemClock
 from mesh.health import Health
 from mesh.identity import Identity
@@ -29,7 +29,7 @@ def build(settings: AuditorSettings, _lockdown: Lockdown) -> App:
     It is no holder of photos: it has no custody and serves no gRPC. But it may read what others lock away, so whatever
     is in their memory at that moment passes through its own.
     """
-    metrics = MeshMetrics(SERVICE, version("mayfly"))
+    metrics = MeshMetrics(SERVICE, VERSION)
     services = [service for service, _ in pairs(settings.auditor_processes)]
     own = AuditorMetrics(metrics.registry, [*dict.fromkeys(services), MACHINE])
     own.interval.set(settings.auditor_interval)

@@ -40,7 +40,7 @@ def settings(tmp_path: Path):
 @asynccontextmanager
 async def exporting(settings: Settings) -> AsyncIterator[object]:
     metrics = new_metrics()
-    exporter = otlp.Otlp(settings, "ingest", metrics.trace_spans)
+    exporter = otlp.Otlp(settings, "ingest", metrics)
     await exporter.start()
     try:
         yield lambda outcome: sample(metrics, "mayfly_trace_spans_total", service="ingest", outcome=outcome)
