@@ -13,6 +13,9 @@ import threading
 from collections.abc import Callable, Sequence
 
 import grpc
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prometheus_client import Counter
 
 from mesh import log
@@ -179,11 +182,25 @@ def _exporter(settings: MeshSettings) -> OTLPSpanExporter:
 
 
 def _credentials(settings: MeshSettings) -> grpc.ChannelCredentials | None:
+    """gRPC would take any bytes, and fail at each connection instead."""
     if settings.tracing_ca is None:
         return None
-    cert, key = settings.tracing_cert, settings.tracing_key
-    return grpc.ssl_channel_credentials(
-        settings.tracing_ca.read_bytes(),
-        key.read_bytes() if key is not None else None,
-        cert.read_bytes() if cert is not None else None,
-    )
+    ca = settings.tracing_ca.read_bytes()
+    _certificates("MAYFLY_TRACING_CA", ca)
+    if settings.tracing_cert is None or settings.tracing_key is None:
+        return grpc.ssl_channel_credentials(ca)
+    cert, key = settings.tracing_cert.read_bytes(), settings.tracing_key.read_bytes()
+    try:
+        private = load_pem_private_key(key, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ConfigError("MAYFLY_TRACING_KEY: not PEM, or encrypted") from None
+    if private.public_key() != _certificates("MAYFLY_TRACING_CERT", cert)[0].public_key():
+        raise ConfigError("MAYFLY_TRACING_KEY: is not the key of MAYFLY_TRACING_CERT")
+    return grpc.ssl_channel_credentials(ca, key, cert)
+
+
+def _certificates(variable: str, pem: bytes) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise ConfigError(f"{variable}: not PEM") from None

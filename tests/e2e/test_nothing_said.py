@@ -34,7 +34,7 @@ from tests.e2e import books, places
 from tests.e2e.cli import ROOT
 from tests.e2e.indiscreet import ADDRESS, REQUEST_ID, SEED, SPAN_ID, TRACE_ID, WORDS, Forwarding, Indiscreet
 from tests.e2e.needles import fingerprints, forms, found_in
-from tests.leaks.babbling.sitecustomize import (
+from tests.leaks.babbling.babbling_signs import (
     CONTROL,
     GATEWAY_BUG,
     INGEST_WORD,

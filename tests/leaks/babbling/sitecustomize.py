@@ -1,7 +1,7 @@
 """Puts a bug into each service: on a sign from the client, something deep within raises an error that quotes everything
 that it knows, as careless code does. Python imports this file at its start, if it is on the path.
 
-The signs are the seed of a render, the time to live of a lease and a word in a photo.
+The signs are in ``babbling_signs.py``, apart, so that whoever gives them gets none of this.
 """
 
 from __future__ import annotations
@@ -14,14 +14,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-GATEWAY_BUG, RENDER_BUG, RENDER_AWAY, RENDER_SLOW, PLANT = range(4_000_007_001, 4_000_007_006)
-"""Seeds: a bug in the gateway, one in the engine, an engine that is away, one that is slow, and the control."""
-PURGE_TTL = 77.0
-"""Seconds of a lease in whose grant purge has a bug."""
-INGEST_WORD = b"BUG-IN-INGEST"
-"""In a photo in whose scrubbing ingest has a bug."""
-CONTROL = "planted_control_9b1f4d"
-"""What the control says in a log line, a span, a metric's label and an error: all of them must be searched."""
+from babbling_signs import CONTROL, GATEWAY_BUG, INGEST_WORD, PLANT, PURGE_TTL, RENDER_AWAY, RENDER_BUG, RENDER_SLOW
 
 
 def _gateway(module: ModuleType) -> None:

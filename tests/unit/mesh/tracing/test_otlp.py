@@ -19,7 +19,7 @@ from mesh.testing.ports import HOST, Reserved
 from mesh.testing.wait import eventually
 from mesh.tracing import otlp, passing, spans
 from tests.unit.mesh.test_config import Settings
-from tests.unit.serving import new_metrics, sample
+from tests.unit.serving import authority, leaf, new_metrics, sample
 
 METHOD = "/mayfly.test.v1.Test/Do"
 
@@ -139,6 +139,34 @@ def test_what_does_not_go_together(settings, tmp_path, more, complaint) -> None:
     known = {key: tmp_path / "file.pem" if value == "file" else value for key, value in more.items()}
     with pytest.raises(ConfigError, match=complaint):
         settings(**known).needs()
+
+
+@pytest.mark.parametrize(
+    ("ca", "cert", "key", "complaint"),
+    [
+        ("junk", "", "", "MAYFLY_TRACING_CA: not PEM"),
+        ("ours", "junk", "ours", "MAYFLY_TRACING_CERT: not PEM"),
+        ("ours", "ours", "junk", "MAYFLY_TRACING_KEY: not PEM"),
+        ("ours", "ours", "other", "MAYFLY_TRACING_KEY: is not the key of MAYFLY_TRACING_CERT"),
+    ],
+)
+def test_certificates_that_are_none(settings, tmp_path, ca, cert, key, complaint) -> None:
+    pems = {
+        "ca": authority().certificate_pem(),
+        "cert": leaf("ingest").certificate_pem(),
+        "key": leaf("ingest").key_pem() if key == "other" else b"",
+    }
+    if key == "ours":
+        pair = leaf("ingest")
+        pems |= {"cert": pair.certificate_pem(), "key": pair.key_pem()}
+    told = {}
+    for name, kind in (("ca", ca), ("cert", cert), ("key", key)):
+        if kind:
+            file = tmp_path / name
+            file.write_bytes(b"junk" if kind == "junk" else pems[name])
+            told[f"tracing_{name}"] = file
+    with pytest.raises(ConfigError, match=complaint):
+        otlp.Otlp(settings(**told), "ingest", new_metrics())
 
 
 def test_the_lockdown_opens_the_collectors_port_and_no_other(settings, tmp_path) -> None:
