@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode, Tracer, get_current_span
@@ -19,6 +19,7 @@ from mesh.tracing import fields
 _OURS = (errors.Internal, errors.Unavailable, errors.Overdue)
 """Typed errors by which the mesh has failed; the others are answers."""
 
+_NOTHING = nullcontext()
 _tracer: Tracer | None = None
 
 
@@ -32,13 +33,16 @@ def is_on() -> bool:
     return _tracer is not None
 
 
-@contextmanager
-def span(name: str, **values: object) -> Iterator[None]:
+def span(name: str, **values: object) -> AbstractContextManager[None]:
     """A child of the current span, around the body. An error ends it by its type, never its text."""
     if _tracer is None or current() is None:
-        yield
-        return
-    with _recording(_tracer, name, SpanKind.INTERNAL, None, values) as child:
+        return _NOTHING
+    return _child(_tracer, name, values)
+
+
+@contextmanager
+def _child(tracer: Tracer, name: str, values: Mapping[str, object]) -> Iterator[None]:
+    with _recording(tracer, name, SpanKind.INTERNAL, None, values) as child:
         try:
             yield
         except BaseException as error:
