@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote_from_bytes
 
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
+_HEX = re.compile(rb"(?:[0-9a-f]{2}){8,}|(?:[0-9A-F]{2}){8,}")
 _SHORTEST = 8
 """Bytes of a form: shorter ones are found in anything that is long enough."""
 
@@ -28,6 +31,21 @@ def fingerprints(value: bytes) -> Iterator[bytes]:
 def found_in(hay: bytes, needles: Mapping[str, set[bytes]]) -> set[str]:
     """The names of the needles of which any form is in ``hay``."""
     return {name for name, forms_ in needles.items() if any(form in hay for form in forms_)}
+
+
+def unwrapped(hay: bytes, depth: int = 2) -> bytes:
+    """``hay``, and what is within every base64 and hex text in it: a signed statement is JSON in base64 in JSON."""
+    if not depth:
+        return hay
+    inner = [_decoded(run.group()) for run in _BASE64.finditer(hay)]
+    inner += [bytes.fromhex(run.group().decode()) for run in _HEX.finditer(hay)]
+    return b"\n".join([hay, *(unwrapped(part, depth - 1) for part in inner if len(part) >= _SHORTEST)])
+
+
+def _decoded(text: bytes) -> bytes:
+    plain = text.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+    whole = len(plain) - (len(plain) % 4 == 1)
+    return base64.b64decode(plain[:whole] + b"=" * (-whole % 4))
 
 
 def _hex(value: bytes) -> Iterator[bytes]:
