@@ -26,6 +26,8 @@ from mesh.middleware import chain
 from mesh.middleware.call import Interceptor
 from mesh.ops import OpsServer
 from mesh.server import Server
+from mesh.tracing import spans
+from mesh.tracing.channel import carrying
 
 _log = get_logger()
 # Whoever has a certificate of the mesh may ask for health.
@@ -59,7 +61,17 @@ class Assembly:
         self.health = Health()
         self.health.checks["lockdown"] = lambda: self._sealed and lockdown.still_holds()
         self._sealed = False
+        self._exporting: Sequence[Component] = self._trace()
         self.ops = ops_server(settings, self.metrics, self.health)
+
+    def _trace(self) -> Sequence[Component]:
+        """What sends spans; nothing where nobody wants them. ConfigError if it can't be what the settings say."""
+        if self.settings.tracing == "off":
+            return ()
+        # Large, an extra, and not there where it isn't wanted.
+        from mesh.tracing.otlp import Otlp  # noqa: PLC0415
+
+        return (Otlp(self.settings, self.service, self.metrics),)
 
     def isolate(self) -> None:
         """For a service that decodes: its workers' controls join its own. Call it before ``custody``.
@@ -88,7 +100,8 @@ class Assembly:
 
     def channel(self, service: str, address: str) -> grpc.aio.Channel:
         """A channel to a peer. Must be called with an event loop running."""
-        return open_channel(address, self.identity, service)
+        channel = open_channel(address, self.identity, service)
+        return carrying(channel) if spans.is_on() else channel
 
     def custody(
         self, registry_target: Sequence[str], processors: Sequence[str] = ()
@@ -137,14 +150,17 @@ class Assembly:
         )
 
     def app(self, *components: Component, server: Server) -> App:
-        """Ops first, so that a slow start can be watched; the server last, so that it never serves half a process."""
+        """Ops first, so that a slow start can be watched; the server last, so that it never serves half a process.
+
+        Who sends spans is between them: it stops when nothing makes any.
+        """
 
         def describe() -> dict[str, str]:
             host = self.settings.listen.rpartition(":")[0]
             return {"address": f"{host}:{server.port}", "ops_address": self.ops.address}
 
         app = App(describe, self.all_listen)
-        app.add(self.ops, *components, self.health, server)
+        app.add(self.ops, *self._exporting, *components, self.health, server)
         return app
 
 

@@ -86,6 +86,18 @@ class MeshSettings(BaseSettings):
     """Per connection."""
     lockdown: Strictness = "strict"
     """``permissive``: serve although the kernel can't hold this process (development on other systems)."""
+    tracing: Literal["off", "otlp"] = "off"
+    """``otlp``: one trace for each photo, sent to a collector (docs/tracing.md)."""
+    tracing_endpoint: Address = "127.0.0.1:4317"
+    """Where the collector takes OTLP over gRPC; another machine only with TLS."""
+    tracing_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The share of photos whose traces are recorded. The gateway's alone counts: it begins them."""
+    tracing_ca: ExistingFile | None = None
+    """The CA of the collector's certificate, PEM: then the connection is TLS."""
+    tracing_cert: ExistingFile | None = None
+    """A certificate to show to the collector, PEM, if it asks for one."""
+    tracing_key: ExistingFile | None = None
+    """Its key, PEM."""
 
     @field_validator("ops_tls")
     @classmethod
@@ -109,7 +121,19 @@ class MeshSettings(BaseSettings):
     def needs(self) -> Needs:
         """What the process that is told this reads, and where it listens and connects. Its lockdown allows no more."""
         needs = Needs().reading(self.tls_cert, self.tls_key, self.tls_ca)
-        return needs.binding(self.listen, self.ops_listen)
+        return self._tracing_needs(needs.binding(self.listen, self.ops_listen))
+
+    def _tracing_needs(self, needs: Needs) -> Needs:
+        if self.tracing == "off":
+            return needs
+        if self.tracing_ca is None and not is_loopback(self.tracing_endpoint):
+            raise ConfigError("MAYFLY_TRACING_CA: must be set: spans leave this machine by TLS only")
+        if (self.tracing_cert is None) != (self.tracing_key is None):
+            raise ConfigError("MAYFLY_TRACING_CERT, MAYFLY_TRACING_KEY: must both be set, or none of them")
+        if self.tracing_cert is not None and self.tracing_ca is None:
+            raise ConfigError("MAYFLY_TRACING_CA: must be set with MAYFLY_TRACING_CERT")
+        needs = needs.reading(self.tracing_ca, self.tracing_cert, self.tracing_key)
+        return needs.connecting([self.tracing_endpoint])
 
 
 S = TypeVar("S", bound=MeshSettings)
@@ -119,11 +143,13 @@ def load(settings: type[S], service: str) -> S:
     """Reads the environment into ``settings``.
 
     Raises ConfigError with one line that names the variable and what is wrong with it. A variable that looks like
-    this service's own (``MAYFLY_<SERVICE>_…``) but isn't one is an error too: it is most likely misspelt.
+    this service's own (``MAYFLY_<SERVICE>_…``, ``MAYFLY_TRACING_…``) but isn't one is an error too: it is most likely
+    misspelt.
     """
     known = {f"MAYFLY_{name.upper()}" for name in settings.model_fields}
+    own = (f"MAYFLY_{service.upper()}_", "MAYFLY_TRACING_")
     for name in os.environ:
-        if name.upper().startswith(f"MAYFLY_{service.upper()}_") and name.upper() not in known:
+        if name.upper().startswith(own) and name.upper() not in known:
             raise ConfigError(f"{name}: no such setting")
     try:
         loaded = settings()

@@ -13,6 +13,7 @@ from mesh.instruments import declare, withheld
 from mesh.instruments.declare import HOLDERS, SERVICES
 from mesh.instruments.label import listed, sourced
 from mesh.lockdown.policy import PERMISSIVE, REMEDIES
+from mesh.tracing import fields
 
 # Seconds. Fine around what a hop takes, coarse up to the longest lease.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
@@ -29,6 +30,8 @@ _RPC = (
     sourced("grpc_service", _SERVED, 8),
     sourced("grpc_method", _SERVED, METHODS),
 )
+SPAN_OUTCOMES = ("sent", "failed", "dropped")
+"""dropped: too many waited. failed: the collector did not take them, or not in time."""
 DROPPED = ("overdue", "revoked", "shutdown")
 """Why a photo is dropped before its work is done."""
 # gRPC's, by name; not asked of gRPC, which must not be imported before the lockdown.
@@ -173,6 +176,19 @@ FIELDS_WITHHELD = declare.Gauge(
     unit="log fields",
     services=SERVICES,
 )
+TRACE_FIELDS_WITHHELD = declare.Gauge(
+    name="mayfly_trace_fields_withheld",
+    help="Values and names of spans not on the allow-list, not set.",
+    unit="values",
+    services=SERVICES,
+)
+TRACE_SPANS = declare.Counter(
+    name="mayfly_trace_spans_total",
+    help="Spans that have ended, by what became of them; none unless traces are on.",
+    unit="spans",
+    services=SERVICES,
+    labels=(_SERVICE, listed("outcome", SPAN_OUTCOMES)),
+)
 VALUES_WITHHELD = declare.Counter(
     name="mayfly_metric_values_withheld_total",
     help="Labels' values and exemplars not on a metric's list, not emitted.",
@@ -208,4 +224,6 @@ class MeshMetrics:
         self.sweeps = SWEEPS.family(r)
         self.unswept = UNSWEPT.family(r)
         FIELDS_WITHHELD.read(r, lambda: log.withheld)
+        TRACE_FIELDS_WITHHELD.read(r, lambda: fields.withheld)
+        self.trace_spans = TRACE_SPANS.family(r)
         VALUES_WITHHELD.read(r, lambda: withheld.count)

@@ -8,8 +8,8 @@ from typing import Any
 
 import grpc
 
-from mesh.context import ServerContext
 from mesh.metrics import MeshMetrics
+from mesh.middleware import outcome
 from mesh.middleware.call import Call, Proceed
 
 
@@ -28,7 +28,7 @@ class Metering:
         try:
             return await proceed()
         except BaseException:
-            code = _code(call.context)
+            code = outcome.code(call.context)
             raise
         finally:
             self._metrics.rpc_handled.labels(*labels, code.name).inc()
@@ -39,12 +39,3 @@ class Metering:
         for family in (self._metrics.rpc_started, self._metrics.rpc_handled, self._metrics.rpc_seconds):
             family.admit(grpc_service=(service,), grpc_method=(method,))
         return kind, service, method
-
-
-def _code(context: ServerContext) -> grpc.StatusCode:
-    """What ``abort`` has set; a handler that was cancelled has set nothing."""
-    code: object = context.code()  # typed as a StatusCode; after abort it is the number
-    for known in grpc.StatusCode:
-        if code in (known, known.value[0]) and known is not grpc.StatusCode.OK:
-            return known
-    return grpc.StatusCode.CANCELLED

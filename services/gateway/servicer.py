@@ -12,6 +12,7 @@ from mayfly.gateway.v1 import gateway_pb2 as pb
 from mesh.context import ServerContext
 from mesh.custody.book import PHOTO_ID
 from mesh.errors import Invalid, Unavailable, no_such_photo
+from mesh.tracing import spans
 from services.gateway.admission import Admission
 from services.gateway.authentication import Authenticator
 from services.gateway.client import Client
@@ -71,7 +72,7 @@ class PhotoServicer:
         ticket = self._admission.admit(caller.owner, start.byte_count)
 
         async def run() -> None:
-            with ticket:
+            with ticket, spans.span("journey", scene_id=start.scene_id, cost=cost, service_class=caller.service_class):
                 await Journey(self._route, client, caller, start, cost).run()
 
         journey = self._route.tasks.spawn(run())

@@ -83,6 +83,12 @@ def test_missing(environment: pytest.MonkeyPatch, name: str) -> None:
         ("MAX_CONCURRENT_STREAMS", "0"),
         ("INGEST_SIZE", "11"),
         ("INGEST_SIZE", CANARY),
+        ("TRACING", CANARY),
+        ("TRACING", "OTLP"),
+        ("TRACING_ENDPOINT", "http://collector:4317"),
+        ("TRACING_RATIO", "1.01"),
+        ("TRACING_RATIO", "nan"),
+        ("TRACING_CA", f"/no/such/{CANARY}"),
     ],
 )
 def test_malformed(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -92,8 +98,8 @@ def test_malformed(environment: pytest.MonkeyPatch, name: str, value: str) -> No
     assert CANARY not in text
 
 
-@pytest.mark.parametrize("name", ["MAYFLY_INGEST_SIZ", "MAYFLY_INGEST_", "mayfly_ingest_sizes"])
-def test_a_misspelt_variable_of_its_own(environment: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize("name", ["MAYFLY_INGEST_SIZ", "MAYFLY_INGEST_", "mayfly_ingest_sizes", "MAYFLY_TRACING_RATE"])
+def test_a_misspelt_variable(environment: pytest.MonkeyPatch, name: str) -> None:
     environment.setenv(name, "1")
     assert complaint() == f"{name}: no such setting"
 
