@@ -9,9 +9,11 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from clients.local import auditing, ops
 from clients.local.environment import SERVICES
@@ -41,46 +43,56 @@ _AUDITOR = {
 
 
 class Watch:
-    """Who looks at Prometheus. ``seen``: alerts that have fired since it began."""
+    """Who looks at Prometheus all the time, from a thread: a context manager.
+
+    ever: alerts that have fired since it began. seen: the same since somebody cleared it.
+    """
 
     def __init__(self, prometheus: PrometheusServer) -> None:
         self._url = prometheus.url
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep_looking, daemon=True)
+        self.ever: set[str] = set()
         self.seen: set[str] = set()
 
-    async def fires(self, alerts: set[str]) -> None:
-        """Until each of them has fired. AssertionError."""
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
 
-        async def all_seen() -> bool:
-            return alerts <= self.seen
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
 
+    async def fires(self, alerts: set[str], *, ever: bool = False) -> None:
+        """Until each of them has fired; ever: perhaps before it was asked for. AssertionError."""
+        fired = self.ever if ever else self.seen
         with suppress(AssertionError):
-            await eventually(all_seen, within=FIRES_WITHIN, every=_LOOK)
-        assert alerts <= self.seen, f"did not fire: {sorted(alerts - self.seen)}; did: {sorted(self.seen)}"
+            await eventually(lambda: alerts <= fired, within=FIRES_WITHIN, every=_LOOK)
+        assert alerts <= fired, f"did not fire: {sorted(alerts - fired)}; did: {sorted(fired)}"
 
     async def clears(self, alerts: set[str]) -> None:
         """Until none of them fires. AssertionError."""
 
         async def none_left() -> bool:
-            return not alerts & await self._now()
+            return not alerts & await asyncio.to_thread(firing, self._url)
 
         with suppress(AssertionError):
             await eventually(none_left, within=CLEARS_WITHIN, every=_LOOK)
-        still = alerts & await self._now()
+        still = alerts & await asyncio.to_thread(firing, self._url)
         assert not still, f"still firing: {sorted(still)}"
 
-    async def keep_looking(self) -> None:
-        while True:
-            self.seen |= await self._now()
-            await asyncio.sleep(_LOOK)
-
-    async def _now(self) -> set[str]:
-        return await asyncio.to_thread(firing, self._url)
+    def _keep_looking(self) -> None:
+        while not self._stop.wait(_LOOK):
+            now = firing(self._url)
+            self.ever |= now
+            self.seen |= now
 
 
 class Site:
     """overrides: service → environment; what is changed there holds from the service's next ``restart`` on.
 
-    scenes: the deployment's own. watch: set while somebody watches.
+    scenes: the deployment's own. watch: who looks, if anybody. auditor: if it has one. long_parked: whether
+    ``nobody_collects`` has begun.
     """
 
     def __init__(self, folder: Path, redis: RedisServer) -> None:
@@ -97,6 +109,8 @@ class Site:
         modules = dict.fromkeys(SERVICES, "tests.alerts.faulty")
         self.mesh = LocalMesh(folder / "mesh", self.overrides, modules=modules)
         self.watch: Watch | None = None
+        self.auditor: AuditorProcess | None = None
+        self.long_parked = False
 
     @property
     def targets(self) -> dict[str, str]:
@@ -143,17 +157,6 @@ class Site:
         """Waits, in the midst of a trouble."""
         assert self.watch is not None
         await self.watch.fires(set(alerts))
-
-    @asynccontextmanager
-    async def watched(self, prometheus: PrometheusServer) -> AsyncIterator[Watch]:
-        self.watch = Watch(prometheus)
-        looking = asyncio.create_task(self.watch.keep_looking())
-        try:
-            yield self.watch
-        finally:
-            looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await looking
 
     @asynccontextmanager
     async def phone(self, subject: str = "parent") -> AsyncIterator[Phone]:
@@ -235,9 +238,11 @@ def auditing_of(site: Site, canaries: int = 2) -> Iterator[AuditorProcess]:
             process.kill()
 
 
-def prometheus_of(site: Site, auditor: AuditorProcess | None = None, *, name: str = "prometheus") -> PrometheusServer:
-    """Not started yet; its rules' times are shrunk."""
+def prometheus_of(
+    site: Site, auditor: AuditorProcess | None = None, *, name: str = "prometheus", alertmanager: str = ""
+) -> PrometheusServer:
+    """Not started yet; its rules' times are shrunk. alertmanager: HOST:PORT of who is told."""
     folder = site.folder / name
     folder.mkdir()
     targets = site.targets | ({AUDITOR: auditor.ops_address} if auditor else {})
-    return PrometheusServer(folder, targets, hurried=True)
+    return PrometheusServer(folder, targets, hurried=True, alertmanager=alertmanager)

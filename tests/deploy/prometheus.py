@@ -50,7 +50,9 @@ class PrometheusServer:
         deployed = _seconds(config["global"]["evaluation_interval"])
         interval = f"{round(every * 1000)}ms"
         config["global"] = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
-        config["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alertmanager]}]}] if alertmanager else []
+        config["alerting"]["alertmanagers"] = (
+            [{"static_configs": [{"targets": [alertmanager]}]}] if alertmanager else []
+        )
         # A mesh without an auditor is not scraped for one.
         config["scrape_configs"] = [each for each in config["scrape_configs"] if each["job_name"] in targets]
         for scrape in config["scrape_configs"]:
