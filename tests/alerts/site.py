@@ -35,7 +35,7 @@ _LOOK = 0.2
 _ARGUMENTS = [*arguments(valkey=True), "--maxmemory", str(256 << 20)]
 _AUDITOR = {
     "MAYFLY_AUDITOR_KINDS": "jpeg",
-    "MAYFLY_AUDITOR_INTERVAL": "15",
+    "MAYFLY_AUDITOR_INTERVAL": "10",
     "MAYFLY_AUDITOR_LOOK_INTERVAL": "0.3",
     # Other tests write to /tmp and HOME meanwhile.
     "MAYFLY_AUDITOR_SHARED_ROOTS": "/var/tmp,/dev/shm",
@@ -127,6 +127,7 @@ class Site:
         """With these variables, and those before, until the next one; the process is new, its place the same."""
         own, before = self.overrides[service], dict(self.overrides[service])
         own.update(environment)
+        await self.kill(service)  # which holds no photo, or is to lose it: no need to drain
         try:
             await asyncio.to_thread(self.mesh.restart, service)
         finally:
