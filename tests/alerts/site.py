@@ -32,6 +32,7 @@ from tests.e2e.phone import Phone, Upload
 FIRES_WITHIN, CLEARS_WITHIN = 60.0, 60.0
 """Seconds; of a busy machine. The slowest rule needs about fifteen."""
 _LOOK = 0.2
+_HOLDERS = ("gateway", "ingest", "render")
 _ARGUMENTS = [*arguments(valkey=True), "--maxmemory", str(256 << 20)]
 _AUDITOR = {
     "MAYFLY_AUDITOR_KINDS": "jpeg",
@@ -134,6 +135,16 @@ class Site:
             own.clear()
             own.update(before)
         self.note_pids()
+        await self.serves()
+
+    async def serves(self) -> None:
+        """Until photos are taken again: Redis may be used, and every holder is heard."""
+
+        async def all_is_well() -> bool:
+            heard = [await self.total(holder, "mayfly_custody_stream_up") for holder in _HOLDERS]
+            return heard == [1.0] * len(_HOLDERS) and await self.total("purge", "mayfly_registry_safe") == 1
+
+        await eventually(all_is_well, within=30, every=0.1)
 
     def note_pids(self) -> None:
         """Where the auditor finds them, also after a restart."""

@@ -72,6 +72,7 @@ async def test_what_an_auditor_sees_clears_as_well(audited: Watch) -> None:
 async def fires(site: Site, watch: Watch, trouble: Trouble) -> None:
     """None of a trouble's alerts fires before it is caused, then each of them does; it is mended in the end."""
     alerts, site.watch = alerts_of(trouble), watch
+    await site.serves()
     await watch.clears(alerts)
     watch.seen.clear()
     async with trouble(site):

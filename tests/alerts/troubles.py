@@ -50,8 +50,10 @@ async def somebody_else_writes(site: Site) -> AsyncIterator[None]:
     """A key of no kind that Mayfly knows, and without a TTL."""
     with site.redis.admin() as admin:
         admin.set("session:42", "somebody else's")
-        yield
-        admin.delete("session:42")
+        try:
+            yield
+        finally:
+            admin.delete("session:42")
 
 
 @asynccontextmanager
@@ -62,19 +64,24 @@ async def settings_change_and_nobody_minds(site: Site) -> AsyncIterator[None]:
             await site.fault("purge", "unguarded", on=True)
             admin.config_set("maxmemory-policy", "allkeys-lru")
             asking = asyncio.create_task(_keep_asking(phone))
-            yield
-            asking.cancel()
-            await asyncio.wait([asking])
-            admin.config_set("maxmemory-policy", "noeviction")
-            await site.fault("purge", "unguarded", on=False)
+            try:
+                yield
+            finally:
+                asking.cancel()
+                await asyncio.wait([asking])
+                admin.config_set("maxmemory-policy", "noeviction")
+                await site.fault("purge", "unguarded", on=False)
 
 
 @asynccontextmanager
 async def redis_is_gone(site: Site) -> AsyncIterator[None]:
     """It is killed, and comes back empty."""
     site.redis.kill()
-    yield
-    await asyncio.to_thread(site.redis.start)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(site.redis.start)
+        await site.serves()
 
 
 # --- processes that stand still, or die ---
@@ -126,18 +133,22 @@ async def ingest_is_dead(site: Site) -> AsyncIterator[None]:
     async with site.phone() as phone:
         await site.kill("ingest")
         asking = [asyncio.create_task(_keep_asking(phone)) for _ in range(4)]
-        yield
-        for each in asking:
-            each.cancel()
-        await asyncio.wait(asking)
-        await site.restart("ingest")
+        try:
+            yield
+        finally:
+            for each in asking:
+                each.cancel()
+            await asyncio.wait(asking)
+            await site.restart("ingest")
 
 
 @asynccontextmanager
 async def purge_is_dead(site: Site) -> AsyncIterator[None]:
     await site.kill("purge")
-    yield
-    await site.restart("purge")
+    try:
+        yield
+    finally:
+        await site.restart("purge")
 
 
 # --- the log, and purge's own work ---
@@ -166,11 +177,13 @@ async def checkpoint_is_in_the_way(site: Site) -> AsyncIterator[None]:
     kept = checkpoint.with_name("checkpoint.kept")
     checkpoint.rename(kept)
     checkpoint.mkdir()
-    async with site.phone() as phone:
-        (await phone.render().start(SCENE)).hang_up()
-        yield
-    checkpoint.rmdir()
-    kept.rename(checkpoint)
+    try:
+        async with site.phone() as phone:
+            (await phone.render().start(SCENE)).hang_up()
+            yield
+    finally:
+        checkpoint.rmdir()
+        kept.rename(checkpoint)
 
 
 @asynccontextmanager
@@ -178,9 +191,11 @@ async def reaper_sleeps(site: Site) -> AsyncIterator[None]:
     """A bug: nobody ends the leases that are due."""
     async with site.phone() as phone:
         await site.fault("purge", "reaper_asleep", on=True)
-        await phone.render().start(SCENE, ttl=1.0)
-        yield
-        await site.fault("purge", "reaper_asleep", on=False)
+        try:
+            await phone.render().start(SCENE, ttl=1.0)
+            yield
+        finally:
+            await site.fault("purge", "reaper_asleep", on=False)
 
 
 @asynccontextmanager
@@ -189,8 +204,10 @@ async def lease_is_forgotten(site: Site) -> AsyncIterator[None]:
     async with site.phone() as phone:
         await phone.render().start(SCENE, ttl=60.0)
         await site.fault("purge", "forgetful", on=True)
-        yield
-        await site.restart("purge")
+        try:
+            yield
+        finally:
+            await site.restart("purge")
 
 
 # --- how services are set up ---
@@ -200,8 +217,10 @@ async def lease_is_forgotten(site: Site) -> AsyncIterator[None]:
 async def render_is_set_up_for_development(site: Site) -> AsyncIterator[None]:
     """Without strictness, and without marks on its pictures."""
     await site.restart("render", MAYFLY_LOCKDOWN="permissive", MAYFLY_RENDER_MARKING="off")
-    yield
-    await site.restart("render")
+    try:
+        yield
+    finally:
+        await site.restart("render")
 
 
 @asynccontextmanager
@@ -225,11 +244,13 @@ async def strangers_at_the_pool(site: Site) -> AsyncIterator[None]:
         MAYFLY_RENDER_C2PA_CERT=str(folder / "c2pa.pem"),
         MAYFLY_RENDER_C2PA_KEY=str(folder / "c2pa.key"),
     )
-    yield
-    await site.restart("render")
-    await server.stop(None)
-    listed_at.close()
-    shutil.rmtree(folder)
+    try:
+        yield
+    finally:
+        await site.restart("render")
+        await server.stop(None)
+        listed_at.close()
+        shutil.rmtree(folder)
 
 
 @asynccontextmanager
@@ -239,9 +260,11 @@ async def scene_is_broken(site: Site) -> AsyncIterator[None]:
     folder.mkdir()
     (folder / "scene.toml").write_text('kind = "surprise"\n', encoding="utf-8")
     site.signal("render", signal.SIGHUP)
-    yield
-    shutil.rmtree(folder)
-    site.signal("render", signal.SIGHUP)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder)
+        site.signal("render", signal.SIGHUP)
 
 
 # --- code that does what it may not, and callers who do ---
@@ -251,14 +274,15 @@ async def scene_is_broken(site: Site) -> AsyncIterator[None]:
 async def code_goes_wrong(site: Site) -> AsyncIterator[None]:
     """A scrubber lets a comment through, a decoder asks for a connection, a line of code logs a caption."""
     await site.fault("ingest", "comments", on=True)
-    async with site.phone() as phone:
-        with suppress(MeshError):
+    try:
+        async with site.phone() as phone:
             upload = await (await phone.render().start(SCENE)).upload(photo(1))
-            await upload.until("seal")
-    await site.fault("render", "seized", on=True)
-    await site.fault("ingest", "talkative", on=True)
-    yield
-    await site.fault("ingest", "comments", on=False)
+            assert (await upload.error()).reason == "SCRUB_DISAGREEMENT"
+        await site.fault("render", "seized", on=True)
+        await site.fault("ingest", "talkative", on=True)
+        yield
+    finally:
+        await site.fault("ingest", "comments", on=False)
 
 
 @asynccontextmanager
@@ -300,16 +324,20 @@ async def nobody_collects(site: Site) -> AsyncIterator[None]:
 async def ingest_keeps_photos(site: Site) -> AsyncIterator[None]:
     """A variant of ingest that keeps what passes through it (tests/leaks)."""
     await site.restart("ingest", PYTHONPATH=f"{ROOT / 'tests/leaks/keeping'}:{ROOT}")
-    yield
-    await site.restart("ingest")
+    try:
+        yield
+    finally:
+        await site.restart("ingest")
 
 
 @asynccontextmanager
 async def auditor_is_dead(site: Site) -> AsyncIterator[None]:
     assert site.auditor is not None
     site.auditor.kill()
-    yield
-    site.auditor.start()
+    try:
+        yield
+    finally:
+        site.auditor.start()
 
 
 # --- how ---

@@ -20,7 +20,7 @@ class Step:
     async def take(self, alert: str, hands: Hands) -> str:
         page = (ROOT / f"docs/runbooks/{alert}.md").read_text("utf-8")
         assert self.words in page, f"{alert}'s runbook doesn't say: {self.words}"
-        return f"{self.words}: {await self.do(hands)}"
+        return f"“{self.words}”  {await self.do(hands)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ DRILLS = (
         story="another application uses the mesh's Redis",
         cause=_another_application_writes,
         confirm=(Step("`INFO keyspace`", _keyspace), Step("`SCAN`, then `PTTL` for each", _without_ttl)),
-        remedy=Step("Delete the keys (`UNLINK`", _unlink),
+        remedy=Step("Delete the keys (`UNLINK`)", _unlink),
         close=(Step("The gauge is 0", lambda hands: hands.until("mayfly_registry_keys_without_ttl", 0)),),
     ),
     Drill(
