@@ -254,6 +254,24 @@ async def strangers_at_the_pool(site: Site) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def collector_is_away(site: Site) -> AsyncIterator[None]:
+    """The gateway traces each photo, and nobody takes its spans."""
+    nobody = Reserved()
+    try:
+        await site.restart("gateway", MAYFLY_TRACING="otlp", MAYFLY_TRACING_ENDPOINT=f"{HOST}:{nobody.number}")
+        async with site.phone() as phone:
+            asking = asyncio.create_task(_keep_asking(phone))
+            try:
+                yield
+            finally:
+                asking.cancel()
+                await asyncio.wait([asking])
+    finally:
+        await site.restart("gateway")
+        nobody.close()
+
+
+@asynccontextmanager
 async def scene_is_broken(site: Site) -> AsyncIterator[None]:
     """Somebody drops a folder with a scene that is none."""
     folder = site.scenes / "garland"
@@ -272,7 +290,7 @@ async def scene_is_broken(site: Site) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def code_goes_wrong(site: Site) -> AsyncIterator[None]:
-    """A scrubber lets a comment through, a decoder asks for a connection, a line of code logs a caption."""
+    """A scrubber lets a comment through, a decoder asks for a connection, code says a caption wherever it can."""
     await site.fault("ingest", "comments", on=True)
     try:
         async with site.phone() as phone:
@@ -369,6 +387,8 @@ TABLE: Mapping[str, Trouble] = {
     "MayflyScrubDisagreement": code_goes_wrong,
     "MayflyDecoderForbidden": code_goes_wrong,
     "MayflyLogFieldWithheld": code_goes_wrong,
+    "MayflyMetricValueWithheld": code_goes_wrong,
+    "MayflyTraceFieldWithheld": code_goes_wrong,
     "MayflyScenesRefused": scene_is_broken,
     "MayflyRevocationUnconfirmed": render_stands_still,
     "MayflyCustodyOverdue": render_stands_still,
@@ -388,6 +408,7 @@ TABLE: Mapping[str, Trouble] = {
     "MayflyPicturesUnmarked": render_is_set_up_for_development,
     "MayflyPoolImpostor": strangers_at_the_pool,
     "MayflyCredentialsExpiring": strangers_at_the_pool,
+    "MayflyTracesLost": collector_is_away,
     "MayflyConservationBroken": lease_is_forgotten,
     "MayflyGrantWithoutEnd": lease_is_forgotten,
     "MayflyCountsDisagree": lease_is_forgotten,
