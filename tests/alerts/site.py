@@ -36,7 +36,7 @@ _HOLDERS = ("gateway", "ingest", "render")
 _ARGUMENTS = [*arguments(valkey=True), "--maxmemory", str(256 << 20)]
 _AUDITOR = {
     "MAYFLY_AUDITOR_KINDS": "jpeg",
-    "MAYFLY_AUDITOR_INTERVAL": "10",
+    "MAYFLY_AUDITOR_INTERVAL": "600",  # one audit after each start: it searches the memory of six processes
     "MAYFLY_AUDITOR_LOOK_INTERVAL": "0.3",
     # Other tests write to /tmp and HOME meanwhile.
     "MAYFLY_AUDITOR_SHARED_ROOTS": "/var/tmp,/dev/shm",
@@ -223,10 +223,14 @@ class AuditorProcess:
             self._process.kill()
             self._process.wait()
 
-    async def runs(self, outcome: str) -> float:
-        """How many audits ended so, since it was started."""
-        samples = await asyncio.to_thread(ops.metrics, self.ops_address)
-        return ops.total(samples, "mayfly_canary_runs_total", outcome=outcome) or 0.0
+    async def audited(self, outcome: str) -> None:
+        """Until an audit has ended so, since it was started. AssertionError."""
+
+        async def has() -> bool:
+            samples = await asyncio.to_thread(ops.metrics, self.ops_address)
+            return bool(ops.total(samples, "mayfly_canary_runs_total", outcome=outcome))
+
+        await eventually(has, within=90, every=0.2)
 
 
 @contextmanager
@@ -239,7 +243,7 @@ def running(folder: Path) -> Iterator[Site]:
 
 
 @contextmanager
-def auditing_of(site: Site, canaries: int = 2) -> Iterator[AuditorProcess]:
+def auditing_of(site: Site, canaries: int = 1) -> Iterator[AuditorProcess]:
     """An auditor of the site. Takes CAP_SYS_PTRACE."""
     with auditing.environment(site.mesh, canaries) as told:
         process = AuditorProcess(site, told)

@@ -341,11 +341,17 @@ async def nobody_collects(site: Site) -> AsyncIterator[None]:
 @asynccontextmanager
 async def ingest_keeps_photos(site: Site) -> AsyncIterator[None]:
     """A variant of ingest that keeps what passes through it (tests/leaks)."""
+    assert site.auditor is not None
+    site.auditor.kill()
     await site.restart("ingest", PYTHONPATH=f"{ROOT / 'tests/leaks/keeping'}:{ROOT}")
+    site.auditor.start()
     try:
         yield
     finally:
+        site.auditor.kill()
         await site.restart("ingest")
+        site.auditor.start()
+    await site.auditor.audited("clean")
 
 
 @asynccontextmanager
@@ -419,7 +425,7 @@ TABLE: Mapping[str, Trouble] = {
 }
 """Alert → how it is caused and mended. In this order: what ends every lease comes last."""
 
-AUDITED = (auditor_is_dead, lease_is_forgotten, ingest_keeps_photos)
+AUDITED = (lease_is_forgotten, auditor_is_dead, ingest_keeps_photos)
 """Those that take an auditor."""
 
 

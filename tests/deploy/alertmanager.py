@@ -24,12 +24,13 @@ _GROUP_WAIT, _GROUP_INTERVAL = "200ms", "1s"
 class Pager:
     """A context manager: an HTTP server that takes webhooks with the right token. ``messages``: what came, in order.
 
-    Of each: receiver (the path's last part) and Alertmanager's own JSON.
+    Of each: receiver (the path's last part) and Alertmanager's own JSON. ``refused``: how many had another token.
     """
 
     def __init__(self) -> None:
         self.token = secrets.token_urlsafe(16)
         self.messages: list[tuple[str, dict[str, Any]]] = []
+        self.refused = 0
         pager = self
 
         class Hook(http.server.BaseHTTPRequestHandler):
@@ -38,6 +39,8 @@ class Pager:
                 allowed = self.headers["Authorization"] == f"Bearer {pager.token}"
                 if allowed:
                     pager.messages.append((self.path.rpartition("/")[2], body))
+                else:
+                    pager.refused += 1
                 self.send_response(200 if allowed else 401)
                 self.end_headers()
 
