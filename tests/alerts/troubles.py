@@ -26,6 +26,7 @@ from mesh.errors import MeshError
 from mesh.identity import Identity
 from mesh.testing.ports import HOST, Reserved
 from mesh.testing.wait import eventually
+from mesh.testing.witness import WitnessServer
 from tests.alerts.site import Site
 from tests.chaos.crowd import SCENE, photo
 from tests.deploy.programs import ROOT
@@ -184,6 +185,24 @@ async def checkpoint_is_in_the_way(site: Site) -> AsyncIterator[None]:
     finally:
         checkpoint.rmdir()
         kept.rename(checkpoint)
+
+
+@asynccontextmanager
+async def witness_knows_another_history(site: Site) -> AsyncIterator[None]:
+    """A witness has cosigned a log of the same name and key with other entries, before it is shown this one."""
+    log = keys.log_verifier(site.mesh)
+    witness = WitnessServer("witness.test/w", [log])
+    try:
+        witness.seen[log.name] = (2, b"another root".ljust(32))
+        listed = site.folder / "witnesses"
+        listed.write_text(f"{witness.verifier.vkey} {witness.url}\n", encoding="utf-8")
+        await site.restart("purge", MAYFLY_PURGE_WITNESSES=str(listed))
+        try:
+            yield
+        finally:
+            await site.restart("purge")
+    finally:
+        witness.stop()
 
 
 @asynccontextmanager
@@ -409,6 +428,7 @@ TABLE: Mapping[str, Trouble] = {
     "MayflyCustodyStreamDown": purge_is_dead,
     "MayflyReceiptsUnlogged": disk_is_full,
     "MayflyLogLagging": checkpoint_is_in_the_way,
+    "MayflyWitnessRefused": witness_knows_another_history,
     "MayflyLeaseOverdue": reaper_sleeps,
     "MayflyLockdownIncomplete": render_is_set_up_for_development,
     "MayflyPicturesUnmarked": render_is_set_up_for_development,
