@@ -89,4 +89,4 @@ def test_the_table_has_every_alert() -> None:
     [("15s", "1500ms"), ("1m", "2000ms"), ("5m", "2500ms"), ("1h", "30000ms"), ("6h", "180000ms")],
 )
 def test_times_shrink_but_keep_some_looks(deployed: str, here: str) -> None:
-    assert shrunk(deployed, every=0.5, deployed=5.0) == here
+    assert shrunk(deployed, 0.5, 5.0) == here
