@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from mayfly.gateway.v1 import gateway_pb2 as pb
 from mesh.errors import MeshError
+from mesh.testing.wait import eventually
 from tests.gameday.drill import Drill, Step
-from tests.gameday.hands import Hands
+from tests.gameday.hands import WITHIN, Hands
 
 _KEY = "session:42"
 
@@ -95,11 +95,11 @@ async def _restart_render(hands: Hands) -> str:
 
 
 async def _none_listed(hands: Hands) -> str:
-    for _ in range(50):
-        if not await hands.stuck():
-            return "yes"
-        await asyncio.sleep(0.1)
-    raise AssertionError("mayfly purge --list still names a photo")
+    async def empty() -> bool:
+        return not await hands.stuck()
+
+    await eventually(empty, within=WITHIN, every=0.2)
+    return "yes"
 
 
 DRILLS = (
