@@ -14,7 +14,7 @@ export MAYFLY_MODEL_DIR := $(CURDIR)/.models
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status gameday audit triton test test-fast lint format protos protos-check scenes dashboards metrics model bench clean
+.PHONY: help setup demo up down status gameday audit triton test test-fast lint format protos protos-check scenes dashboards metrics policy model bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,7 @@ lint: $(READY) ## Style, types, layers
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python deploy/grafana/where_are_the_photos.py --check
 	@$(BIN)/python -m tools.metrics --check
+	@$(BIN)/python -m tools.policy --check
 
 format: $(READY) ## Rewrite the code in the house's format
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
@@ -93,6 +94,9 @@ dashboards: $(READY) ## Generate the Grafana dashboard from its code
 
 metrics: $(READY) ## Write docs/metrics.md, the list of all metrics
 	@$(BIN)/python -m tools.metrics
+
+policy: $(READY) ## Write docs/policy-matrix.md: each promise, and what keeps it
+	@$(BIN)/python -m tools.policy
 
 scenes: $(READY) ## Draw the contact sheet of all scenes, and the previews that are not up to date
 	@$(BIN)/python -m services.render.contact_sheet $(if $(PHOTO),"$(PHOTO)") -o "$(OUT)/scenes.jpg"

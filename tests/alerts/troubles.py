@@ -380,6 +380,16 @@ async def auditor_is_dead(site: Site) -> AsyncIterator[None]:
         site.auditor.start()
 
 
+@asynccontextmanager
+async def apps_are_behind(site: Site) -> AsyncIterator[None]:
+    """They ask with a consent to a policy that isn't in force."""
+    async with site.phone() as phone:
+        for _ in range(FAILURES):
+            with suppress(MeshError, EOFError):
+                await phone.render().start(SCENE, policy_version="2020-01")
+        yield
+
+
 # --- how ---
 
 
@@ -401,6 +411,7 @@ async def _keep_asking(phone: Phone) -> None:
 
 
 TABLE: Mapping[str, Trouble] = {
+    "MayflyConsentRefused": apps_are_behind,
     "MayflyUnleasedPhotos": photos_come_without_a_lease,
     "MayflyKeyWithoutTtl": somebody_else_writes,
     "MayflyKeyUnsound": somebody_else_writes,
