@@ -8,9 +8,12 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from mesh import log
+from mesh.instruments.exemplars import TracedHistogram
 
 # Seconds. Fine around what a hop takes, coarse up to the longest lease.
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
+# For what has a promise to keep: also where leases, objectives and patience end.
+FINE_SECONDS = tuple(sorted({*SECONDS, 0.75, 1.5, 2, 3, 7.5, 15, 30, 45, 60, 90, 120, 125, 150, 180, 240, 300, 305}))
 _RPC = ("grpc_type", "grpc_service", "grpc_method")
 
 
@@ -39,8 +42,12 @@ class MeshMetrics:
             ("service",),
             registry=r,
         ).labels(service)
-        self.custody_seconds = Histogram(
-            "mayfly_custody_seconds", "How long this process held a photo.", ("service",), buckets=SECONDS, registry=r
+        self.custody_seconds = TracedHistogram(
+            "mayfly_custody_seconds",
+            "How long this process held a photo.",
+            ("service",),
+            buckets=FINE_SECONDS,
+            registry=r,
         ).labels(service)
         self.custody_oldest = Gauge(
             "mayfly_custody_oldest_seconds", "Age of the photo held longest now; 0 if none.", ("service",), registry=r
@@ -52,6 +59,12 @@ class MeshMetrics:
             "mayfly_custody_dropped_total",
             "Photos dropped before their work was done.",
             ("service", "reason"),
+            registry=r,
+        )
+        self.unleased = Counter(
+            "mayfly_unleased_photos_total",
+            "Streams of photo bytes that came without a live lease, and were refused.",
+            ("service",),
             registry=r,
         )
         self.custody_stream_up = Gauge(

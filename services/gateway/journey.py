@@ -48,13 +48,14 @@ class Route:
 
 
 class Journey:
-    """One photo. ``run`` is called once, in a task of its own."""
+    """One photo. ``run`` is called once, in a task of its own. cost: the scene's class."""
 
-    def __init__(self, route: Route, client: Client, caller: Caller, start: Start) -> None:
+    def __init__(self, route: Route, client: Client, caller: Caller, start: Start, cost: str) -> None:
         self._route = route
         self._client = client
         self._caller = caller
         self._start = start
+        self._cost = cost
         self._token = ResumeToken.new()
         self._photo_id = ""
         self._holders: list[str] = [route.holder]
@@ -71,7 +72,7 @@ class Journey:
             self._give_up(error)
             raise
         self._route.metrics.journeys.labels(outcome.value).inc()
-        self._route.metrics.seconds.observe(self._route.clock.monotonic() - began)
+        self._route.metrics.seconds.labels(self._cost).observe(self._route.clock.monotonic() - began)
         if outcome is Outcome.DELIVERED:
             await self._settle()
         elif outcome is Outcome.UNCONFIRMED:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from mesh.metrics import SECONDS
+from mesh.instruments.exemplars import TracedHistogram
+from mesh.metrics import FINE_SECONDS
+
+COSTS = ("light", "standard", "heavy")
+OTHER = "other"
 
 
 class GatewayMetrics:
@@ -21,6 +25,12 @@ class GatewayMetrics:
         self.journeys = Counter(
             "mayfly_gateway_journeys_total", "Photos that ended in a picture.", ("outcome",), registry=registry
         )
-        self.seconds = Histogram(
-            "mayfly_gateway_journey_seconds", "From lease to picture.", buckets=SECONDS, registry=registry
+        self.seconds = TracedHistogram(
+            "mayfly_gateway_journey_seconds",
+            "From lease to picture, by what the scene costs.",
+            ("cost",),
+            buckets=FINE_SECONDS,
+            registry=registry,
         )
+        for cost in COSTS:  # from 0 on, so that a share of all can be told from the first picture on
+            self.seconds.labels(cost)

@@ -14,7 +14,7 @@ from mesh.attestation import Attester, Statement
 from mesh.context import ServerContext
 from mesh.custody.book import Custody, CustodyBook
 from mesh.custody.guard import in_custody
-from mesh.custody.metadata import HOLDER, from_metadata
+from mesh.custody.metadata import HOLDER, require_lease
 from mesh.errors import Aborted, Invalid
 from mesh.log import get_logger
 from services.ingest.isolated.convert import Converter
@@ -58,7 +58,7 @@ class IngestServicer:
 
     async def scrub(self, _frames: object, context: ServerContext) -> None:
         """IngestService.Scrub."""
-        lease = from_metadata(context.invocation_metadata())
+        lease = require_lease(self._book, context.invocation_metadata())
         await context.send_initial_metadata(((HOLDER, self._holder),))
         async with in_custody(self._book, lease) as custody:
             try:

@@ -32,6 +32,7 @@ from services.purge.reaper import Reaper
 from services.purge.reconcile import Reconcile
 from services.purge.recovery import Recovery
 from services.purge.registry import Registry
+from services.purge.residency import Residency
 from services.purge.routing import Routing, elsewhere
 from services.purge.shards import Shards, ended_in_shard
 from services.purge.tally import Totals
@@ -58,6 +59,7 @@ class Core:
     ) -> None:
         shards = shards or Shards((), ended_in_shard, clock)
         self._metrics = metrics
+        residency = Residency(clock, metrics, terms.ceiling)
         self.clock = clock
         self.link = Link(redis)
         self.registry = Registry(self.link, name)
@@ -85,6 +87,7 @@ class Core:
             holders=self.custody,
             writer=self.custody.writer,
             fence=Fence(registry=self.registry, presence=self.presence, shards=shards, clock=clock),
+            residency=residency,
             moved=self.debts.move,
             clock=clock,
             metrics=metrics,
@@ -105,6 +108,7 @@ class Core:
             endings=self.endings,
             reconcile=self.reconcile,
             debts=self.debts,
+            residency=residency,
             clock=clock,
             metrics=metrics,
         )

@@ -9,13 +9,18 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from mesh.instruments.exemplars import TracedHistogram
 from services.purge.attest import Attestation
 from services.purge.book import Book, service_of
 from services.purge.facts import SETTINGS, UNSEEN
-from services.purge.lease import LIVE, State
+from services.purge.lease import LIVE, Outcome, State
 
 SERVICES = ("gateway", "ingest", "render")
 _SYNC = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)  # seconds
+# Seconds. Among them what leases last (30, 60, 120 by default, 300 at most), and when they must be over by then.
+_RESIDENCY = (0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 31, 45, 60, 61, 90, 120, 121, 150, 180, 240, 300, 301, 450, 600)
+# Seconds. 1 is promised.
+_LAG = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120, 300)
 Read = Callable[[], float]
 ReadMany = Callable[[], Mapping[str, float]]
 
@@ -34,6 +39,15 @@ class PurgeMetrics:
         moved = "Leases of this replica that another one has taken over."
         self.moved = Counter("mayfly_leases_moved_total", moved, registry=r)
         self.receipts = Counter("mayfly_receipts_total", "Receipts logged.", ("outcome",), registry=r)
+        lasted = "From a lease's grant to its receipt, with all custody released and all keys gone."
+        self.residency = TracedHistogram(
+            "mayfly_residency_seconds", lasted, ("outcome",), registry=r, buckets=_RESIDENCY
+        )
+        late = "From the moment at which a lease is to end (delivered, revoked, expired) to the same."
+        self.deletion_lag = TracedHistogram("mayfly_deletion_lag_seconds", late, ("outcome",), registry=r, buckets=_LAG)
+        for outcome in Outcome:  # from 0 on, so that the first one is seen as a rise
+            self.residency.labels(outcome.value)
+            self.deletion_lag.labels(outcome.value)
         self.sync_seconds = Histogram("mayfly_log_sync_seconds", "Group commits of the log.", registry=r, buckets=_SYNC)
 
     def resume(self, granted: int, ended: Mapping[tuple[str, str], int]) -> None:

@@ -76,6 +76,7 @@ class Settling:
     async def _log(self, entry: Entry, lease: Lease, end: End, receipt: Receipt, envelope: Envelope) -> Logged:
         (logged,) = await self._closing.log([envelope], [receipt])
         self._closing.close(entry, lease, end)
+        self._closing.over(entry, end)
         self._writer.drop(entry.photo_id)
         if entry.grant is not None:
             self._writer.disown(entry.grant.owner, entry.photo_id)

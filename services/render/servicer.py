@@ -15,7 +15,7 @@ from mesh.attestation import AttestationVerifier
 from mesh.context import ServerContext
 from mesh.custody.book import Custody, CustodyBook, LeaseRef
 from mesh.custody.guard import in_custody
-from mesh.custody.metadata import HOLDER, from_metadata
+from mesh.custody.metadata import HOLDER, require_lease
 from mesh.errors import Aborted, Invalid
 from mesh.tasks import finish
 from services.render.catalogue import Catalogue
@@ -79,7 +79,7 @@ class RenderServicer:
     async def render(self, _frames: object, context: ServerContext) -> None:
         """RenderService.Render."""
         metadata = context.invocation_metadata()
-        lease, options = from_metadata(metadata), _options(metadata)
+        lease, options = require_lease(self._book, metadata), _options(metadata)
         scene = self._catalogue.get(options.scene_id)
         scene.caption(options.caption_id, options.locale)
         with self._slots.admit(self._order(lease, scene, options)) as place:

@@ -305,3 +305,20 @@ async def test_a_book_without_a_listener() -> None:
 def test_not_a_photo_id(photo_id: str) -> None:
     with pytest.raises(Invalid):
         LeaseRef(photo_id, 0)
+
+
+async def test_what_comes_without_a_live_lease_is_counted(world: World) -> None:
+    def unleased() -> float:
+        return sample(world.book.metrics, "mayfly_unleased_photos_total", service="ingest")
+
+    taken_back = world.lease()
+    world.book.revoke(taken_back)
+    for lease, error in ((taken_back, NotFound), (world.lease(-1), Overdue)):
+        before = unleased()
+        with pytest.raises(error):
+            world.hold(lease)
+        assert unleased() == before + 1
+    custody = world.hold()
+    with pytest.raises(Invalid):
+        world.hold(custody.lease)
+    assert unleased() == 2, "a lease that lives is one, whatever else is wrong"

@@ -115,6 +115,7 @@ async def test_a_photo_before_its_start_gets_no_lease(world: World) -> None:
     await phone.send(*UPLOAD[:1])
     assert (await phone.refusal()).reason == "START_MISSING"
     assert not world.purge.leases
+    assert sample(world.books["gateway"].metrics, "mayfly_unleased_photos_total", service="gateway") == 1
 
 
 async def test_who_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
