@@ -19,8 +19,8 @@ CAUSED = "MayflyKeyWithoutTtl"
 """The alert that is caused: by a key that would stay in Redis."""
 CANARIES = 2
 OVERRIDES = {"render": {"MAYFLY_RENDER_ENGINE": "null,onnx", "MAYFLY_RENDER_SCENE_ENGINES": "bright_day=onnx"}}
-"""For the mesh of a check: networks paint the light scene and the canaries; other scenes' pictures are a colour, so that
-a check takes a minute."""
+"""For the mesh of a check: networks paint the light scene and canaries; other scenes' pictures are a colour, so that a
+check takes a minute."""
 _KEY = "quota:observe:check"
 _FILLED_SECONDS = 90.0  # the first audit may take so long on a busy machine
 _FIRES_SECONDS = 20.0

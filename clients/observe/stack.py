@@ -56,15 +56,15 @@ def watched(
     with contextlib.ExitStack() as started:
         auditor = None
         if is_possible():
-            on_progress("auditor")
             env = started.enter_context(auditing.environment(mesh, canaries))
-            auditor = started.enter_context(Auditor(_made(folder / "auditor"), env, interval=interval))
-        on_progress("alertmanager")
-        alertmanager = started.enter_context(Alertmanager(_made(folder / "alertmanager")))
-        on_progress("prometheus")
-        prometheus = started.enter_context(
-            Prometheus(_made(folder / "prometheus"), targets(mesh, auditor), alertmanager=alertmanager.address)
-        )
+            auditor = Auditor(_made(folder / "auditor"), env, interval=interval)
+        alertmanager = Alertmanager(_made(folder / "alertmanager"))
+        prometheus = Prometheus(_made(folder / "prometheus"), targets(mesh, auditor), alertmanager=alertmanager.address)
+        # The auditor begins at once: whoever sees its first audit must be there.
+        for name, program in (("alertmanager", alertmanager), ("prometheus", prometheus), ("auditor", auditor)):
+            if program is not None:
+                on_progress(name)
+                started.enter_context(program)
         yield Stack(mesh, prometheus, alertmanager, auditor)
 
 

@@ -38,25 +38,27 @@ class Workload:
     def __init__(self, client: MayflyClient, scenes: Sequence[Scene], data: bytes) -> None:
         self._client = client
         self._data = data
-        self._scenes = itertools.cycle(_one_of_each_cost(scenes))
+        self._some = _one_of_each_cost(scenes)
+        self._all = [*self._some, *(scene for scene in scenes if scene not in self._some)]
         self.ended: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
 
     async def round(self) -> None:
-        """One photo for each ending, two at a time."""
-        places = asyncio.Semaphore(2)
+        """One photo for each ending, two at a time, of one scene of each class of cost."""
+        places, scenes = asyncio.Semaphore(2), itertools.cycle(self._some)
 
         async def one(name: str, end: Callable[[str], Awaitable[None]], scene: Scene) -> None:
             async with places:
                 await self._one(name, end, scene.scene_id)
 
-        await asyncio.gather(*(one(name, end, next(self._scenes)) for name, end in self._endings()))
+        await asyncio.gather(*(one(name, end, next(scenes)) for name, end in self._endings()))
 
     async def forever(self, tell: Callable[[str, str], None] = lambda ending, scene: None) -> None:
-        """One photo after the other, with pauses, until it is cancelled."""
+        """One photo after the other, with pauses, of all scenes in turn, until it is cancelled."""
+        scenes = itertools.cycle(self._all)
         while True:
             for name, end in self._endings():
-                scene = next(self._scenes)
+                scene = next(scenes)
                 tell(name, scene.title)
                 await self._one(name, end, scene.scene_id)
                 await asyncio.sleep(_PAUSE)
@@ -133,7 +135,5 @@ class Workload:
 
 
 def _one_of_each_cost(scenes: Sequence[Scene]) -> list[Scene]:
-    """The first of each class of cost, and the rest behind them."""
     first = [next((scene for scene in scenes if scene.cost == cost), None) for cost in _COSTS]
-    chosen = [scene for scene in first if scene is not None]
-    return [*chosen, *(scene for scene in scenes if scene not in chosen)]
+    return [scene for scene in first if scene is not None]
