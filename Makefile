@@ -13,7 +13,7 @@ export MAYFLY_MODEL_DIR := $(CURDIR)/.models
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status audit observe observe-check triton test test-fast lint format protos protos-check scenes dashboards model bench clean
+.PHONY: help setup demo up down status audit observe observe-check triton test test-fast lint format protos protos-check scenes dashboards metrics model bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,7 @@ lint: $(READY) ## Style, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m deploy.dashboards --check
+	@$(BIN)/python -m tools.metrics --check
 
 format: $(READY) ## Rewrite the code in the house's format
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
@@ -89,6 +90,9 @@ protos-check: $(READY) ## Check that the stubs are what protos/ says
 
 dashboards: $(READY) ## Generate the dashboards, for Grafana and as Prometheus's consoles, from their code
 	@$(BIN)/python -m deploy.dashboards
+
+metrics: $(READY) ## Write docs/metrics.md, the list of all metrics
+	@$(BIN)/python -m tools.metrics
 
 scenes: $(READY) ## Draw the contact sheet of all scenes, and the previews that are not up to date
 	@$(BIN)/python -m services.render.contact_sheet $(if $(PHOTO),"$(PHOTO)") -o "$(OUT)/scenes.jpg"

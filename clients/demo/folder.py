@@ -19,7 +19,7 @@ _OWNER = "owner.json"
 
 @contextlib.contextmanager
 def demo_mesh(state: Path, overrides: Mapping[str, Mapping[str, str]] | None = None) -> Iterator[LocalMesh]:
-    """A mesh that is not started yet; it is stopped, and its folder removed, at the end. overrides: see ``LocalMesh``."""
+    """A mesh that is not started yet; it is stopped, and its folder removed, at the end. overrides: LocalMesh's."""
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     _sweep(state)
     folder = state / f"{_PREFIX}{os.getpid()}"

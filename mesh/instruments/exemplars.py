@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import Histogram
 
+from mesh.instruments import withheld
+
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
 Source = Callable[[], Mapping[str, str] | None]
 
@@ -32,9 +34,12 @@ def ask(source: Source | None) -> None:
 
 
 def current() -> dict[str, str] | None:
-    """What the source says now; None for anything that is more, or other, than a trace id."""
+    """What the source says now; None, and counted as withheld, for anything that is more, or other, than a trace id."""
     found = _source()
-    if not found or len(found) != 1 or not TRACE_ID.fullmatch(found.get("trace_id", "")):
+    if not found:
+        return None
+    if len(found) != 1 or not TRACE_ID.fullmatch(found.get("trace_id", "")):
+        withheld.withhold("exemplars")
         return None
     return dict(found)
 

@@ -53,7 +53,7 @@ def parse_start(message: bytes | None, policy_versions: Sequence[str]) -> pb.Ren
 def is_photo(message: bytes | None) -> bool:
     """Whether a client's message carries bytes of a photo."""
     try:
-        return pb.RenderRequest.FromString(message or b"").WhichOneof("message") == "chunk"
+        return bool(pb.RenderRequest.FromString(message or b"").WhichOneof("message") == "chunk")
     except DecodeError:
         return False
 

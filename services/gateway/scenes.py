@@ -11,7 +11,6 @@ from mayfly.gateway.v1 import gateway_pb2 as pb
 from mayfly.render.v1 import render_pb2
 from mesh.clock import Clock
 from mesh.errors import Invalid, Unavailable
-from services.gateway.metrics import OTHER
 from services.gateway.peers import SceneSource
 
 _FRESH_SECONDS = 5.0
@@ -40,9 +39,9 @@ class Scenes:
         return [_localized(scene, locale, with_previews=with_previews) for scene in self._scenes.values()]
 
     async def check(self, scene_id: str, caption_id: str) -> str:
-        """What the scene costs: light, standard or heavy; "other" if render calls it something else.
+        """What the scene costs, as render says: "light", "standard" or "heavy".
 
-        Invalid(UNKNOWN_SCENE, UNKNOWN_CAPTION) unless there is such a scene with such words.
+        Raises Invalid(UNKNOWN_SCENE, UNKNOWN_CAPTION) unless there is such a scene with such words.
         """
         await self._refresh(_FRESH_SECONDS)
         if not self._has(scene_id, caption_id):
@@ -53,8 +52,7 @@ class Scenes:
             raise Invalid(
                 "UNKNOWN_CAPTION", "The scene has no such caption; take one from its list.", field="start.caption_id"
             )
-        cost = self._scenes[scene_id].cost
-        return cost if cost in _COSTS else OTHER
+        return self._scenes[scene_id].cost
 
     def _has(self, scene_id: str, caption_id: str) -> bool:
         scene = self._scenes.get(scene_id)

@@ -1,4 +1,4 @@
-"""How long photos stayed, and how long they stayed too long: measured once a lease has its receipt and its keys are gone.
+"""How long photos stayed, and how long too long: measured once a lease has its receipt and its keys are gone.
 
 Where a crash has lost a moment, the one that makes the figure larger is taken: these figures are promises.
 """

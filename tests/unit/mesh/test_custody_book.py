@@ -273,13 +273,13 @@ async def test_revocations_are_forgotten(world: World) -> None:
 
 async def test_only_the_first_drop_counts(world: World) -> None:
     custody = world.hold()
-    custody.drop(Internal("A", "a"), "a")
-    custody.drop(Internal("B", "b"), "b")
+    custody.drop(Internal("A", "a"), "revoked")
+    custody.drop(Internal("B", "b"), "overdue")
     assert [error.reason for error in world.dropped] == ["A"]
     custody.release()
-    custody.drop(Internal("C", "c"), "c")
+    custody.drop(Internal("C", "c"), "shutdown")
     assert len(world.dropped) == 1
-    assert (world.dropped_for("a"), world.dropped_for("b"), world.dropped_for("c")) == (1, 0, 0)
+    assert (world.dropped_for("revoked"), world.dropped_for("overdue"), world.dropped_for("shutdown")) == (1, 0, 0)
 
 
 async def test_all_at_once(world: World) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from prometheus_client import CollectorRegistry
 
-from mesh.instruments import exemplars
+from mesh.instruments import exemplars, withheld
 from mesh.instruments.exemplars import TracedHistogram
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -51,6 +51,9 @@ def test_the_source_is_asked_at_each_value() -> None:
         {"trace_id": "somebody@example.org"},
     ],
 )
-def test_what_is_more_than_a_trace_id_is_not_kept(said: Mapping[str, str]) -> None:
+def test_what_is_more_than_a_trace_id_is_not_kept(said: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(withheld, "withhold", counted.append)
     exemplars.ask(lambda: said)
     assert exemplars.current() is None
+    assert counted == ["exemplars"] * bool(said)
