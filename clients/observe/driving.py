@@ -51,7 +51,7 @@ def addresses(stack: Stack) -> Table:
     """Everything that a browser can open, and what only Grafana can."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
     for name, title in _CONSOLES.items():
-        table.add_row(title, _link(stack.console(name)))
+        table.add_row(title, _link(f"{stack.console(name)}?span=5m"))
     table.add_row("Prometheus", _link(stack.prometheus.url))
     table.add_row("Alerts", _link(f"{stack.prometheus.url}/alerts"))
     table.add_row("Alertmanager", _link(stack.alertmanager.url))

@@ -7,7 +7,7 @@ import contextlib
 import io
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from PIL import Image
 
@@ -19,7 +19,7 @@ from mesh.errors import Invalid, MeshError
 SIDE = 512
 """Pixels of the photo's longer side: what takes the mesh little work."""
 _PAUSE = 2.0  # seconds between two photos
-_SHORT = 3.0  # seconds of a lease that is to run out
+_SHORT = 20.0  # seconds of a lease that is to run out; the picture must be made by then
 _COSTS = ("light", "standard", "heavy")
 
 
@@ -98,21 +98,15 @@ class Workload:
             await self._client.revoke(lease.photo_id)
 
     async def _expired(self, scene_id: str) -> None:
-        """A phone that stops in the middle of its photo and says nothing any more."""
-
-        async def stalled() -> AsyncIterator[bytes]:
-            yield self._data[: len(self._data) // 2]
-            await asyncio.Event().wait()
-
-        with contextlib.suppress(MeshError):
-            await self._client.render(stalled(), scene_id, ttl=_SHORT, reconnect=False)
+        """A phone that hangs up and never comes back: its picture waits until the lease is over."""
+        await self._hung_up(scene_id, ttl=_SHORT)
 
     async def _refused(self, scene_id: str) -> None:
         """What says that it is a photo, and is none."""
         with contextlib.suppress(Invalid):
             await self._client.render(self._data[:2] + b"not a photo" * 99, scene_id)
 
-    async def _hung_up(self, scene_id: str) -> Lease | None:
+    async def _hung_up(self, scene_id: str, ttl: float | None = None) -> Lease | None:
         """None if the picture was there before anybody could hang up."""
         leases: list[Lease] = []
         begun = asyncio.Event()
@@ -121,7 +115,7 @@ class Workload:
             if event.stage in ("queued", "rendering"):
                 begun.set()
 
-        work = self._client.render(self._data, scene_id, on_progress=progress, on_accepted=leases.append)
+        work = self._client.render(self._data, scene_id, ttl=ttl, on_progress=progress, on_accepted=leases.append)
         rendering, waiting = asyncio.ensure_future(work), asyncio.ensure_future(begun.wait())
         await asyncio.wait({rendering, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()

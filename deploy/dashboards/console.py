@@ -15,7 +15,8 @@ from urllib.parse import quote
 from deploy.dashboards.panel import Bars, Board, Figure, Graph, Limit, Panel, Query
 from deploy.dashboards.rules import RUNBOOKS
 
-_SPANS = ("15m", "1h", "6h", "24h")
+_SPANS = ("5m", "15m", "1h", "6h", "24h")
+_SPAN = "15m"
 _RATE = "1m"  # $__rate_interval of figures: a dozen scrapes of the deployed interval
 _SMALL = 6  # columns: narrower panels share a line also on a phone
 _MANY = 6  # queries: more values than that are a list
@@ -23,7 +24,7 @@ _END = "{{ end }}"
 _ELSE = "{{ else }}"
 _PREFIX = "{{ pathPrefix }}"
 _SPAN_OR_DEFAULT = (
-    f'{{{{ $span := "{_SPANS[0]}" }}}}{{{{ if match "^[1-9][0-9]?[0-9]?[mhd]$" .Params.span }}}}'
+    f'{{{{ $span := "{_SPAN}" }}}}{{{{ if match "^[1-9][0-9]?[0-9]?[mhd]$" .Params.span }}}}'
     "{{ $span = .Params.span }}{{ end }}"
 )
 _FIRING, _PENDING = (f'sum by (alertname, rule) (ALERTS{{alertstate="{state}"}})' for state in ("firing", "pending"))
@@ -102,7 +103,7 @@ def _panel(panel: Panel) -> Iterator[str]:
 
 def _query_page(expression: str) -> str:
     """Prometheus's own page of a query."""
-    filled = expression.replace("$__rate_interval", _RATE).replace("$__range", _SPANS[0])
+    filled = expression.replace("$__rate_interval", _RATE).replace("$__range", _SPAN)
     return f"{_PREFIX}/graph?g0.tab=0&amp;g0.range_input={{{{ $span }}}}&amp;g0.expr={quote(filled, safe='')}"
 
 
@@ -113,9 +114,9 @@ def _firing(alerts: Sequence[str]) -> Iterator[str]:
 
 
 def _watched(alerts: Sequence[str]) -> Iterator[str]:
-    names = f"{len(alerts)} alerts watch" if len(alerts) > 1 else "An alert watches"
+    names = f"{len(alerts)} alerts" if len(alerts) > 1 else "1 alert"
     pages = "<br>".join(f"{alert}: <code>{RUNBOOKS}/{alert}.md</code>" for alert in alerts)
-    yield f'<details class="watch"><summary>{names} over this</summary>{pages}</details>'
+    yield f'<details class="watch"><summary>{names}</summary>{pages}</details>'
 
 
 def _figure(panel: Figure) -> Iterator[str]:
@@ -134,7 +135,7 @@ def _bars(panel: Bars) -> Iterator[str]:
         longest = f"{_with(f'max({query[0]})')}{{{{ . | first | value }}}}{_END}"
         full = longest if panel.full is None else f"{panel.full:g}"
         bar = f'<svg class="{_class(panel.limit)}" viewBox="0 0 {full} 1" preserveAspectRatio="none">'
-        bar += '<rect width="{{ .Value }}" height="1"/></svg>'
+        bar += '{{ if ge .Value 0.0 }}<rect width="{{ .Value }}" height="1"/>{{ end }}</svg>'
         value = f"<span>{_legend(query)}</span>{bar}<b>{_value(panel)}</b>"
         yield f'{_range(query)}{value}{_ELSE}<span class="nodata">no data</span>{_END}'
     yield "</div>"

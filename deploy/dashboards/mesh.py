@@ -170,6 +170,7 @@ INSIDE = Row(
             "For asking the kernel for what no decoder asks for; in the time shown.",
             (grown("mayfly_isolation_jobs_total", where='{outcome="forbidden"}', window="$__range"), ""),
             alerts=["MayflyDecoderForbidden"],
+            width=8,
             height=7,
         ),
         Graph(

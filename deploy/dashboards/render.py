@@ -172,7 +172,7 @@ ENGINES = Row(
             unit="none",
             queries=[('sum by (outcome) (mayfly_isolation_jobs_total{service="render"})', "{{outcome}}")],
             alerts=["MayflyDecoderForbidden"],
-            width=16,
+            width=24,
         ),
     ),
 )

@@ -21,11 +21,11 @@ class Level:
         return f'{{slo="{self.slo}"{cost}}}'
 
     def left(self, window: str) -> str:
-        """The share of the window's budget that is left; NaN where nothing was asked for."""
+        """The share of the window's budget that is left, 0 at least; NaN where nothing was asked for."""
         failed, asked = (
             f"sum_over_time(mayfly:slo_{what}:rate5m{self.selector}[{window}])" for what in ("failures", "events")
         )
-        return f"1 - {failed} / {asked} / {self.budget}"
+        return f"clamp_min(1 - {failed} / {asked} / {self.budget}, 0)"
 
     def burn(self) -> str:
         """How fast the budget goes; 1: it lasts just as long as it is meant to."""
