@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from urllib.parse import quote
 
+from deploy.dashboards.alerting import RUNBOOKS
 from deploy.dashboards.panel import Bars, Board, Figure, Graph, Limit, Panel, Query
-from deploy.dashboards.rules import RUNBOOKS
 
 _SPANS = ("5m", "15m", "1h", "6h", "24h")
 _SPAN = "15m"
@@ -135,7 +135,7 @@ def _bars(panel: Bars) -> Iterator[str]:
         longest = f"{_with(f'max({query[0]})')}{{{{ . | first | value }}}}{_END}"
         full = longest if panel.full is None else f"{panel.full:g}"
         bar = f'<svg class="{_class(panel.limit)}" viewBox="0 0 {full} 1" preserveAspectRatio="none">'
-        bar += '{{ if ge .Value 0.0 }}<rect width="{{ .Value }}" height="1"/>{{ end }}</svg>'
+        bar += '{{ if gt .Value 0.0 }}<rect width="{{ .Value }}" height="1"/>{{ end }}</svg>'
         value = f"<span>{_legend(query)}</span>{bar}<b>{_value(panel)}</b>"
         yield f'{_range(query)}{value}{_ELSE}<span class="nodata">no data</span>{_END}'
     yield "</div>"

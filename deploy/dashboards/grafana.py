@@ -11,8 +11,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common as words
 from grafana_foundation_sdk.models import dashboard as model
 
+from deploy.dashboards.alerting import RUNBOOKS
 from deploy.dashboards.panel import COLUMNS, Bars, Board, Figure, Graph, Limit, Panel
-from deploy.dashboards.rules import RUNBOOKS
 
 _SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 _TAG = "mayfly"

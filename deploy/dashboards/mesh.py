@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deploy.dashboards.alerting import state
 from deploy.dashboards.panel import Board, Figure, Graph, Limit, Row, grown, per_second, quantile, yes, zero
 
 _FAILED = '{grpc_code=~"UNKNOWN|INTERNAL|UNAVAILABLE|DATA_LOSS|DEADLINE_EXCEEDED"}'
@@ -14,15 +15,18 @@ UP = Row(
             "Prometheus reaches the service's ops port.",
             ('min by (job) (up{job!="auditor"})', "{{job}}"),
             alerts=["MayflyServiceDown", "MayflyAuditSilent"],
-            width=8,
+            width=7,
             height=5,
+        ),
+        state(
+            "service", "Serving", "Alerts about serving at all, from services that are down to late pictures.", width=4
         ),
         Figure(
             title="Running since",
             says="The time since the youngest process of the service was started.",
             unit="s",
             queries=[("time() - max by (job) (process_start_time_seconds)", "{{job}}")],
-            width=8,
+            width=6,
             height=5,
         ),
         Figure(
@@ -30,7 +34,7 @@ UP = Row(
             says="Processes of each version. More than one for a service: a rollout, or one that was forgotten.",
             unit="none",
             queries=[("count by (service, version) (mayfly_build_info)", "{{service}} {{version}}")],
-            width=8,
+            width=7,
             height=5,
         ),
     ),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from deploy.dashboards.alerting import state
 from deploy.dashboards.panel import Bars, Board, Figure, Graph, Limit, Query, Row, grown, per_second, quantile, zero
 from deploy.dashboards.photos import LIVE, LONGEST, USUAL
-from deploy.dashboards.rules import watching
 from deploy.dashboards.slos import ALERTS, LEVELS
 
-STATES = {0: "kept", 1: "look", 2: "alert"}
-"""Of a rule: no alert; an alert that waits to be sure; an alert that fires."""
 _RULES = (
     ("Lease before bytes", "No photo byte is read before its lease exists."),
     ("Memory or short-lived keys", "Every key has a TTL; what is in Redis is ciphertext whose key is elsewhere."),
@@ -22,23 +20,10 @@ _RULES = (
 )
 
 
-def _rule(number: int, title: str, says: str) -> Figure:
-    """Its state is empty where nothing is scraped: then nobody knows."""
-    rule = f"R{number}"
-    firing, pending = (f'ALERTS{{rule="{rule}",alertstate="{state}"}}' for state in ("firing", "pending"))
-    return Figure(
-        title=f"{rule} {title}",
-        says=says,
-        unit="none",
-        queries=[(f"max(2 * {firing} or {pending}) or on () 0 * count(up == 1)", "")],
-        limit=Limit(2, warns=1),
-        words=STATES,
-        alerts=watching(rule),
-        width=8,
-    )
-
-
-RULES = Row("The nine rules", tuple(_rule(number, *words) for number, words in enumerate(_RULES, 1)))
+RULES = Row(
+    "The nine rules",
+    tuple(state(f"R{number}", f"R{number} {title}", says) for number, (title, says) in enumerate(_RULES, 1)),
+)
 
 # At least one number for each rule, each of which is 0 where it is kept. Counters: how they grew in the time shown.
 _BEHIND: tuple[Query, ...] = (
