@@ -32,6 +32,7 @@ def observe(check: Check = False, as_json: options.Json = False, state: options.
     """
     from clients.local import auditing  # noqa: PLC0415 - imports the local mesh
     from clients.observe import workload  # noqa: PLC0415 - imports the SDK
+    from clients.observe.stack import require  # noqa: PLC0415
 
     if as_json and not check:
         raise UsageFailed("--json goes with --check.")
@@ -41,6 +42,7 @@ def observe(check: Check = False, as_json: options.Json = False, state: options.
         start_over()
         if check:
             raise UsageFailed("An auditor takes root, or user namespaces, which this system bars.")
+    require()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that `kill` tidies up as Ctrl-C does
     data = workload.photo()
     with _stack(state, check=check, quiet=as_json) as stack:
@@ -79,9 +81,8 @@ def _stack(state: Path, *, check: bool, quiet: bool) -> Iterator[Stack]:
     """Beside any mesh that is up, in a folder that goes with it."""
     from clients.demo.folder import demo_mesh  # noqa: PLC0415
     from clients.observe.check import CANARIES, OVERRIDES  # noqa: PLC0415
-    from clients.observe.stack import require, watched  # noqa: PLC0415
+    from clients.observe.stack import watched  # noqa: PLC0415
 
-    require()
     canaries = {"canaries": CANARIES} if check else {}
     with demo_mesh(state, OVERRIDES if check else None) as mesh:
         mesh.start(on_progress=lambda name: _say(f"starting {name} …", quiet=quiet))
