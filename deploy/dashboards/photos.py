@@ -9,6 +9,7 @@ LONGEST = 300
 """Seconds of the longest lease: MAYFLY_PURGE_LEASE_CEILING's default."""
 USUAL = 120
 """Seconds of a lease that nobody asked another time for: MAYFLY_PURGE_LEASE_DEFAULT's default."""
+_HOLDERS = '{service!~"purge|auditor"}'  # those have the metrics and never a photo
 
 NOW = Row(
     "Now",
@@ -58,21 +59,21 @@ HELD = Row(
             title="Photos by service",
             says="Live custody at each hop, by the holder's own word.",
             unit="none",
-            queries=[("sum by (service) (mayfly_custody_photos)", "{{service}}")],
+            queries=[(f"sum by (service) (mayfly_custody_photos{_HOLDERS})", "{{service}}")],
             stacked=True,
         ),
         Graph(
             title="Bytes by service",
             says="Bytes of photos that each service has taken in and holds.",
             unit="bytes",
-            queries=[("sum by (service) (mayfly_custody_bytes)", "{{service}}")],
+            queries=[(f"sum by (service) (mayfly_custody_bytes{_HOLDERS})", "{{service}}")],
             stacked=True,
         ),
         Graph(
             title="Oldest photo by service",
             says="Age of the photo held longest, against the longest lease.",
             unit="s",
-            queries=[("max by (service) (mayfly_custody_oldest_seconds)", "{{service}}")],
+            queries=[(f"max by (service) (mayfly_custody_oldest_seconds{_HOLDERS})", "{{service}}")],
             limit=Limit(LONGEST, warns=USUAL),
             alerts=["MayflyCustodyOverdue"],
         ),
@@ -80,7 +81,7 @@ HELD = Row(
             title="How long a service holds a photo",
             says="99 of 100 photos are released within this time.",
             unit="s",
-            queries=[(quantile(0.99, "mayfly_custody_seconds", "service"), "{{service}}")],
+            queries=[(quantile(0.99, "mayfly_custody_seconds", "service", where=_HOLDERS), "{{service}}")],
         ),
         Graph(
             title="Does purge see the same?",
