@@ -81,10 +81,10 @@ def _stack(state: Path, *, check: bool, quiet: bool) -> Iterator[Stack]:
     """Beside any mesh that is up, in a folder that goes with it."""
     from clients.demo.folder import demo_mesh  # noqa: PLC0415
     from clients.observe.check import CANARIES, OVERRIDES  # noqa: PLC0415
-    from clients.observe.stack import watched  # noqa: PLC0415
+    from clients.observe.stack import HASTY, watched  # noqa: PLC0415
 
     canaries = {"canaries": CANARIES} if check else {}
-    with demo_mesh(state, OVERRIDES if check else None) as mesh:
+    with demo_mesh(state, OVERRIDES if check else HASTY) as mesh:
         mesh.start(on_progress=lambda name: _say(f"starting {name} …", quiet=quiet))
         folder = mesh.state.root / "observe"
         folder.mkdir(mode=0o700)

@@ -11,7 +11,7 @@ from typing import Any
 
 from clients.observe import panels
 from clients.observe.alerts import alerts, firing
-from clients.observe.stack import Stack
+from clients.observe.stack import HASTY, Stack
 from clients.observe.workload import Workload
 from clients.sdk.client import MayflyClient
 
@@ -19,7 +19,8 @@ CAUSED = "MayflyKeyWithoutTtl"
 """The alert that is caused: by a key that would stay in Redis."""
 CANARIES = 1
 """Few enough pictures that none of the alerts which wait for five failures is about how busy this machine is."""
-OVERRIDES = {"render": {"MAYFLY_RENDER_ENGINE": "null,onnx", "MAYFLY_RENDER_SCENE_ENGINES": "bright_day=onnx"}}
+_ENGINES = {"MAYFLY_RENDER_ENGINE": "null,onnx", "MAYFLY_RENDER_SCENE_ENGINES": "bright_day=onnx"}
+OVERRIDES = {**HASTY, "render": {**HASTY["render"], **_ENGINES}}
 """For the mesh of a check: networks paint the light scene and canaries; other scenes' pictures are a colour, so that a
 check takes a minute."""
 _KEY = "quota:observe:check"

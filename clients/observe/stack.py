@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clients.local import auditing
-from clients.local.environment import service_of
+from clients.local.environment import SERVICES, service_of
 from clients.local.launcher import VALKEY
 from clients.local.mesh import LocalMesh
 from clients.observe.alertmanager import Alertmanager
@@ -16,6 +16,8 @@ from clients.observe.auditor import INTERVAL, Auditor, is_possible
 from clients.observe.program import find
 from clients.observe.prometheus import Prometheus
 
+HASTY = {service: {"MAYFLY_DRAIN_SECONDS": "2"} for service in SERVICES}
+"""For the mesh: whoever has seen enough does not wait for photos that are nobody's."""
 _AUDITOR_JOB = "auditor"
 
 
