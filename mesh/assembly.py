@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import grpc
 
 from mesh.app import App, Component
+from mesh.build import VERSION
 from mesh.channel import open_channel
 from mesh.clock import Clock, SystemClock
 from mesh.config import MeshSettings
@@ -20,12 +20,14 @@ from mesh.identity import AllowList, Identity
 from mesh.isolation import policy
 from mesh.lockdown.locking import Lockdown
 from mesh.lockdown.policy import PERMISSIVE, accept
+from mesh.log import get_logger
 from mesh.metrics import MeshMetrics
 from mesh.middleware import chain
 from mesh.middleware.call import Interceptor
 from mesh.ops import OpsServer
 from mesh.server import Server
 
+_log = get_logger()
 # Whoever has a certificate of the mesh may ask for health.
 _EVERYBODY = frozenset({"gateway", "ingest", "render", "purge", "auditor", "prometheus"})
 
@@ -50,14 +52,14 @@ class Assembly:
             trust_domain=settings.trust_domain,
             service=service,
         )
-        self.metrics = MeshMetrics(service, version("mayfly"))
+        self.metrics = MeshMetrics(service, VERSION)
         self._show(self.controls)
         self._show({PERMISSIVE: lockdown.strictness == "permissive"})
         self.metrics.lockdown.labels(service, "no_swap").set_function(lockdown.swap_is_kept_out)
         self.health = Health()
         self.health.checks["lockdown"] = lambda: self._sealed and lockdown.still_holds()
         self._sealed = False
-        self.ops = OpsServer(settings.ops_listen, self.metrics.registry, self.health)
+        self.ops = ops_server(settings, self.metrics, self.health)
 
     def isolate(self) -> None:
         """For a service that decodes: its workers' controls join its own. Call it before ``custody``.
@@ -144,6 +146,15 @@ class Assembly:
         app = App(describe, self.all_listen)
         app.add(self.ops, *components, self.health, server)
         return app
+
+
+def ops_server(settings: MeshSettings, metrics: MeshMetrics, health: Health) -> OpsServer:
+    """As the settings say; open to everybody only with a shout. Raises ConfigError."""
+    metrics.ops_open.set(settings.ops_is_open)
+    if settings.ops_is_open:
+        _log.critical("ops_port_open")
+    tls = settings.mutual_tls() if settings.ops_tls == "mutual" else None
+    return OpsServer(settings.ops_listen, metrics.registry, health, tls)
 
 
 class ClosingChannel:
