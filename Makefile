@@ -13,7 +13,7 @@ export MAYFLY_MODEL_DIR := $(CURDIR)/.models
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status audit observe observe-check triton test test-fast lint format protos protos-check scenes dashboards metrics model bench clean
+.PHONY: help setup demo up down status gameday audit observe observe-check triton test test-fast lint format protos protos-check scenes dashboards metrics model bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ down: $(READY) ## Stop it
 
 status: $(READY) ## Where the photos are now
 	@$(BIN)/mayfly status
+
+gameday: $(READY) ## Break a mesh of its own three times and walk the runbooks, until the pager says that it is over
+	@$(BIN)/python -m tests.gameday
 
 audit: $(READY) ## Send 100 canaries through a mesh of its own and search everything for what is left (CANARIES=)
 	@$(BIN)/mayfly audit --state "$${MAYFLY_STATE:-.mayfly}" --canaries $(or $(CANARIES),100)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
+
+from prometheus_client import CollectorRegistry
 
 from mesh.app import App
 from mesh.errors import Invalid
@@ -23,16 +26,11 @@ def of(service: str, app: App, lockdown: Lockdown) -> Mapping[str, Switch]:
         "purge": _purge,
         "render": _render,
     }
-    return {"talkative": _talkative} | dict(makers[service](app, lockdown) if service in makers else {})
-
-
-async def _talkative(on: bool) -> None:
-    """Logs a field that is not on the allow-list; once."""
-    if on:
-        get_logger().info("photo_taken", caption="for grandma")
+    return makers[service](app, lockdown) if service in makers else {}
 
 
 def _ingest(_app: App, _lockdown: Lockdown) -> Mapping[str, Switch]:
+    from services.ingest.metrics import IngestMetrics
     from services.ingest.scrub.source import Piece
     from services.ingest.scrub.stream import Scrubber
 
@@ -45,11 +43,18 @@ def _ingest(_app: App, _lockdown: Lockdown) -> Mapping[str, Switch]:
             return [begin + comment, pieces[0][2:], *pieces[1:]]
         return pieces
 
+    async def talkative(on: bool) -> None:
+        """Says in the log, in a span and in a metric what is on none of their lists; once."""
+        if on:
+            get_logger().info("photo_taken", caption="for grandma")
+            importlib.import_module("mesh.tracing.fields").allowed({"caption": "for grandma"})
+            IngestMetrics(CollectorRegistry()).refused("for grandma")
+
     async def comments(on: bool) -> None:
         """The scrubber lets a comment through."""
         setattr(Scrubber, "feed", careless if on else honest)  # noqa: B010 - mypy knows that it is a method
 
-    return {"comments": comments}
+    return {"comments": comments, "talkative": talkative}
 
 
 def _purge(app: App, _lockdown: Lockdown) -> Mapping[str, Switch]:

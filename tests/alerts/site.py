@@ -9,9 +9,11 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from clients.local import auditing, ops
 from clients.local.environment import SERVICES
@@ -30,10 +32,11 @@ from tests.e2e.phone import Phone, Upload
 FIRES_WITHIN, CLEARS_WITHIN = 60.0, 60.0
 """Seconds; of a busy machine. The slowest rule needs about fifteen."""
 _LOOK = 0.2
+_HOLDERS = ("gateway", "ingest", "render")
 _ARGUMENTS = [*arguments(valkey=True), "--maxmemory", str(256 << 20)]
 _AUDITOR = {
     "MAYFLY_AUDITOR_KINDS": "jpeg",
-    "MAYFLY_AUDITOR_INTERVAL": "15",
+    "MAYFLY_AUDITOR_INTERVAL": "600",  # one audit after each start: it searches the memory of six processes
     "MAYFLY_AUDITOR_LOOK_INTERVAL": "0.3",
     # Other tests write to /tmp and HOME meanwhile.
     "MAYFLY_AUDITOR_SHARED_ROOTS": "/var/tmp,/dev/shm",
@@ -41,46 +44,56 @@ _AUDITOR = {
 
 
 class Watch:
-    """Who looks at Prometheus. ``seen``: alerts that have fired since it began."""
+    """Who looks at Prometheus all the time, from a thread: a context manager.
+
+    ever: alerts that have fired since it began. seen: the same since somebody cleared it.
+    """
 
     def __init__(self, prometheus: PrometheusServer) -> None:
         self._url = prometheus.url
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep_looking, daemon=True)
+        self.ever: set[str] = set()
         self.seen: set[str] = set()
 
-    async def fires(self, alerts: set[str]) -> None:
-        """Until each of them has fired. AssertionError."""
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
 
-        async def all_seen() -> bool:
-            return alerts <= self.seen
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
 
+    async def fires(self, alerts: set[str], *, ever: bool = False) -> None:
+        """Until each of them has fired; ever: perhaps before it was asked for. AssertionError."""
+        fired = self.ever if ever else self.seen
         with suppress(AssertionError):
-            await eventually(all_seen, within=FIRES_WITHIN, every=_LOOK)
-        assert alerts <= self.seen, f"did not fire: {sorted(alerts - self.seen)}; did: {sorted(self.seen)}"
+            await eventually(lambda: alerts <= fired, within=FIRES_WITHIN, every=_LOOK)
+        assert alerts <= fired, f"did not fire: {sorted(alerts - fired)}; did: {sorted(fired)}"
 
     async def clears(self, alerts: set[str]) -> None:
         """Until none of them fires. AssertionError."""
 
         async def none_left() -> bool:
-            return not alerts & await self._now()
+            return not alerts & await asyncio.to_thread(firing, self._url)
 
         with suppress(AssertionError):
             await eventually(none_left, within=CLEARS_WITHIN, every=_LOOK)
-        still = alerts & await self._now()
+        still = alerts & await asyncio.to_thread(firing, self._url)
         assert not still, f"still firing: {sorted(still)}"
 
-    async def keep_looking(self) -> None:
-        while True:
-            self.seen |= await self._now()
-            await asyncio.sleep(_LOOK)
-
-    async def _now(self) -> set[str]:
-        return await asyncio.to_thread(firing, self._url)
+    def _keep_looking(self) -> None:
+        while not self._stop.wait(_LOOK):
+            now = firing(self._url)
+            self.ever |= now
+            self.seen |= now
 
 
 class Site:
     """overrides: service → environment; what is changed there holds from the service's next ``restart`` on.
 
-    scenes: the deployment's own. watch: set while somebody watches.
+    scenes: the deployment's own. watch: who looks, if anybody. auditor: if it has one. long_parked: whether
+    ``nobody_collects`` has begun.
     """
 
     def __init__(self, folder: Path, redis: RedisServer) -> None:
@@ -97,6 +110,8 @@ class Site:
         modules = dict.fromkeys(SERVICES, "tests.alerts.faulty")
         self.mesh = LocalMesh(folder / "mesh", self.overrides, modules=modules)
         self.watch: Watch | None = None
+        self.auditor: AuditorProcess | None = None
+        self.long_parked = False
 
     @property
     def targets(self) -> dict[str, str]:
@@ -113,12 +128,23 @@ class Site:
         """With these variables, and those before, until the next one; the process is new, its place the same."""
         own, before = self.overrides[service], dict(self.overrides[service])
         own.update(environment)
+        await self.kill(service)  # which holds no photo, or is to lose it: no need to drain
         try:
             await asyncio.to_thread(self.mesh.restart, service)
         finally:
             own.clear()
             own.update(before)
         self.note_pids()
+        await self.serves()
+
+    async def serves(self) -> None:
+        """Until photos are taken again: Redis may be used, and every holder is heard."""
+
+        async def all_is_well() -> bool:
+            heard = [await self.total(holder, "mayfly_custody_stream_up") for holder in _HOLDERS]
+            return heard == [1.0] * len(_HOLDERS) and await self.total("purge", "mayfly_registry_safe") == 1
+
+        await eventually(all_is_well, within=30, every=0.1)
 
     def note_pids(self) -> None:
         """Where the auditor finds them, also after a restart."""
@@ -143,17 +169,6 @@ class Site:
         """Waits, in the midst of a trouble."""
         assert self.watch is not None
         await self.watch.fires(set(alerts))
-
-    @asynccontextmanager
-    async def watched(self, prometheus: PrometheusServer) -> AsyncIterator[Watch]:
-        self.watch = Watch(prometheus)
-        looking = asyncio.create_task(self.watch.keep_looking())
-        try:
-            yield self.watch
-        finally:
-            looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await looking
 
     @asynccontextmanager
     async def phone(self, subject: str = "parent") -> AsyncIterator[Phone]:
@@ -208,10 +223,14 @@ class AuditorProcess:
             self._process.kill()
             self._process.wait()
 
-    async def runs(self, outcome: str) -> float:
-        """How many audits ended so, since it was started."""
-        samples = await asyncio.to_thread(ops.metrics, self.ops_address)
-        return ops.total(samples, "mayfly_canary_runs_total", outcome=outcome) or 0.0
+    async def audited(self, outcome: str) -> None:
+        """Until an audit has ended so, since it was started. AssertionError."""
+
+        async def has() -> bool:
+            samples = await asyncio.to_thread(ops.metrics, self.ops_address)
+            return bool(ops.total(samples, "mayfly_canary_runs_total", outcome=outcome))
+
+        await eventually(has, within=90, every=0.2)
 
 
 @contextmanager
@@ -224,7 +243,7 @@ def running(folder: Path) -> Iterator[Site]:
 
 
 @contextmanager
-def auditing_of(site: Site, canaries: int = 2) -> Iterator[AuditorProcess]:
+def auditing_of(site: Site, canaries: int = 1) -> Iterator[AuditorProcess]:
     """An auditor of the site. Takes CAP_SYS_PTRACE."""
     with auditing.environment(site.mesh, canaries) as told:
         process = AuditorProcess(site, told)
@@ -235,9 +254,11 @@ def auditing_of(site: Site, canaries: int = 2) -> Iterator[AuditorProcess]:
             process.kill()
 
 
-def prometheus_of(site: Site, auditor: AuditorProcess | None = None, *, name: str = "prometheus") -> PrometheusServer:
-    """Not started yet; its rules' times are shrunk."""
+def prometheus_of(
+    site: Site, auditor: AuditorProcess | None = None, *, name: str = "prometheus", alertmanager: str = ""
+) -> PrometheusServer:
+    """Not started yet; its rules' times are shrunk. alertmanager: HOST:PORT of who is told."""
     folder = site.folder / name
     folder.mkdir()
     targets = site.targets | ({AUDITOR: auditor.ops_address} if auditor else {})
-    return PrometheusServer(folder, targets, hurried=True)
+    return PrometheusServer(folder, targets, hurried=True, alertmanager=alertmanager)
