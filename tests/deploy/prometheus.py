@@ -70,15 +70,6 @@ def shrunk(duration: str, every: float, interval: float) -> str:
     return _written(max(seconds * SHRUNK, min(seconds * every / interval, _FEWEST_LOOKS * every)))
 
 
-def shrunk(duration: str, every: float, deployed: float) -> str:
-    """A rule's "10m", written for a look each ``deployed`` seconds, where one looks each ``every`` seconds.
-
-    By ``SHRUNK``, but what had few looks in it keeps them, and what had more keeps ``_FEWEST_LOOKS``: a rate needs two.
-    """
-    seconds = _seconds(duration)
-    return _written(max(seconds * SHRUNK, min(seconds * every / deployed, _FEWEST_LOOKS * every)))
-
-
 def _seconds(duration: str) -> float:
     """Of "15s", "1m" or "6h"."""
     return float(duration[:-1]) * {"s": 1, "m": 60, "h": 3600}[duration[-1]]
