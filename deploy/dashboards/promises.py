@@ -39,6 +39,7 @@ _BEHIND: tuple[Query, ...] = (
     ("abs(mayfly:leases_unaccounted)", "R6 leases unaccounted for"),
     (grown("mayfly_ingest_disagreements_total", window="$__range"), "R7 photos that the verifier stopped"),
     ("sum(mayfly_log_fields_withheld)", "R7 log fields withheld"),
+    ("sum(mayfly_metric_values_withheld_total)", "R7 metric values withheld"),
     ("sum(1 - mayfly_registry_up)", "R8 registries away"),
     (grown("mayfly_isolation_jobs_total", where='{outcome="forbidden"}', window="$__range"), "R9 decoders killed"),
     ("sum(mayfly_render_pool_impostors) or vector(0)", "R9 impostors"),

@@ -130,5 +130,5 @@ def _state(stack: Stack, name: str) -> str:
 def _keep(picture: bytes, name: str) -> None:
     """As few bytes as a page of few colours takes."""
     with Image.open(io.BytesIO(picture)) as image:
-        small = image.convert("RGB").quantize(96, dither=Image.Dither.NONE)
+        small = image.convert("RGB").quantize(200, dither=Image.Dither.NONE)
         small.save(Path(SCREENSHOTS or "") / name, optimize=True)
