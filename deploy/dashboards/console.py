@@ -135,7 +135,8 @@ def _bars(panel: Bars) -> Iterator[str]:
         longest = f"{_with(f'max({query[0]})')}{{{{ . | first | value }}}}{_END}"
         full = longest if panel.full is None else f"{panel.full:g}"
         bar = f'<svg class="{_class(panel.limit)}" viewBox="0 0 {full} 1" preserveAspectRatio="none">'
-        bar += '{{ if gt .Value 0.0 }}<rect width="{{ .Value }}" height="1"/>{{ end }}</svg>'
+        # Go's gt says of NaN that it is greater.
+        bar += '{{ if and (eq .Value .Value) (gt .Value 0.0) }}<rect width="{{ .Value }}" height="1"/>{{ end }}</svg>'
         value = f'<span>{_legend(query)}</span>{bar}<b class="{_class(panel.limit)}">{_value(panel)}</b>'
         yield f'{_range(query)}{value}{_ELSE}<span class="nodata">no data</span>{_END}'
     yield "</div>"
