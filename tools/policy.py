@@ -39,8 +39,8 @@ _HEAD = """# The policy matrix
 
 What the privacy policy promises, and for each promise: the rules that it rests on, the code that enforces them, a test
 that fails without that code, the metric that shows it and the alert that fires when it is broken. This page is made of
-[policy-matrix.toml](policy-matrix.toml) (`make policy`); `make lint` fails where a cell is empty or names something that
-isn't there.
+[policy-matrix.toml](policy-matrix.toml) (`make policy`); `make lint` fails where a cell is empty or names what isn't
+there.
 """
 
 
