@@ -20,6 +20,7 @@ from mesh.identity import AllowList, Identity
 from mesh.isolation import policy
 from mesh.lockdown.locking import Lockdown
 from mesh.lockdown.policy import PERMISSIVE, accept
+from mesh.log import get_logger
 from mesh.metrics import MeshMetrics
 from mesh.middleware import chain
 from mesh.middleware.call import Interceptor
@@ -28,6 +29,7 @@ from mesh.server import Server
 from mesh.tracing import spans
 from mesh.tracing.channel import carrying
 
+_log = get_logger()
 # Whoever has a certificate of the mesh may ask for health.
 _EVERYBODY = frozenset({"gateway", "ingest", "render", "purge", "auditor", "prometheus"})
 
@@ -60,7 +62,7 @@ class Assembly:
         self.health.checks["lockdown"] = lambda: self._sealed and lockdown.still_holds()
         self._sealed = False
         self._exporting: Sequence[Component] = self._trace()
-        self.ops = OpsServer(settings.ops_listen, self.metrics.registry, self.health)
+        self.ops = ops_server(settings, self.metrics, self.health)
 
     def _trace(self) -> Sequence[Component]:
         """What sends spans; nothing where nobody wants them. ConfigError if it can't be what the settings say."""
@@ -160,6 +162,15 @@ class Assembly:
         app = App(describe, self.all_listen)
         app.add(self.ops, *self._exporting, *components, self.health, server)
         return app
+
+
+def ops_server(settings: MeshSettings, metrics: MeshMetrics, health: Health) -> OpsServer:
+    """As the settings say; open to everybody only with a shout. Raises ConfigError."""
+    metrics.ops_open.set(settings.ops_is_open)
+    if settings.ops_is_open:
+        _log.critical("ops_port_open")
+    tls = settings.mutual_tls() if settings.ops_tls == "mutual" else None
+    return OpsServer(settings.ops_listen, metrics.registry, health, tls)
 
 
 class ClosingChannel:

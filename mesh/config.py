@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mesh.errors import ConfigError
 from mesh.lockdown.needs import Needs, is_loopback
 from mesh.lockdown.policy import Strictness
+from mesh.ops_tls import MutualTls
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
 MAX_REPLICAS = 16
@@ -66,7 +67,10 @@ class MeshSettings(BaseSettings):
     listen: Address
     """Where gRPC is served."""
     ops_listen: Address
-    """Where /metrics, /healthz and /readyz are served, in plain HTTP: on loopback, or where only scrapers reach it."""
+    """Where /metrics, /healthz and /readyz are served: on loopback, unless MAYFLY_OPS_TLS says how else."""
+    ops_tls: Annotated[Literal["loopback", "mutual", "insecure"], Field(validate_default=True)] = "loopback"
+    """``loopback``: plain HTTP, on this machine only. ``mutual``: by TLS, callers show a certificate of the mesh, and
+    /metrics is for ``prometheus`` and ``auditor``. ``insecure``: plain HTTP to whoever reaches it."""
     tls_cert: ExistingFile
     """This service's certificate chain, PEM; its SPIFFE URI is its identity."""
     tls_key: ExistingFile
@@ -94,6 +98,25 @@ class MeshSettings(BaseSettings):
     """A certificate to show to the collector, PEM, if it asks for one."""
     tracing_key: ExistingFile | None = None
     """Its key, PEM."""
+
+    @field_validator("ops_tls")
+    @classmethod
+    def _is_not_open(cls, value: str, info: ValidationInfo) -> str:
+        address = info.data.get("ops_listen")
+        if value == "loopback" and address is not None and not is_loopback(address):
+            raise ValueError(
+                "must be `mutual` where MAYFLY_OPS_LISTEN is not on loopback, or `insecure`, which hides it from nobody"
+            )
+        return value
+
+    @property
+    def ops_is_open(self) -> bool:
+        """Whether the ops port answers whoever reaches it, from elsewhere too."""
+        return self.ops_tls == "insecure" and not is_loopback(self.ops_listen)
+
+    def mutual_tls(self) -> MutualTls:
+        """For both ends of ops ports. Raises ConfigError."""
+        return MutualTls(self.tls_cert, self.tls_key, self.tls_ca, self.trust_domain)
 
     def needs(self) -> Needs:
         """What the process that is told this reads, and where it listens and connects. Its lockdown allows no more."""

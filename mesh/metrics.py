@@ -49,6 +49,12 @@ BUILD = declare.Gauge(
     labels=(_SERVICE, sourced("version", "the installed package", 1)),
     combined=1,
 )
+OPS_OPEN = declare.Gauge(
+    name="mayfly_ops_port_open",
+    help="1 if the ops port answers in plain HTTP whoever reaches it from elsewhere (MAYFLY_OPS_TLS=insecure).",
+    unit="1 or 0",
+    services=SERVICES,
+)
 RPC_STARTED = declare.Counter(
     name="grpc_server_started_total",
     help="RPCs that began.",
@@ -202,6 +208,7 @@ class MeshMetrics:
         build = BUILD.family(r)
         build.admit(version=(version,))
         build.labels(service, version).set(1)
+        self.ops_open = OPS_OPEN.on(r)
         self.rpc_started = RPC_STARTED.family(r)
         self.rpc_handled = RPC_HANDLED.family(r)
         self.rpc_seconds = RPC_SECONDS.family(r)

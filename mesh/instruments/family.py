@@ -1,6 +1,6 @@
 """A metric with labels, in one process: its series, each made from listed values and kept for the next time.
 
-Finding a series here is a look-up in a dictionary: 0.1 µs, where prometheus_client's own ``labels`` takes 3 to 7.
+Finding a series here is a look-up in a dictionary: a seventh of what prometheus_client's own ``labels`` takes.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ class PrometheusServer:
         config["scrape_configs"] = [each for each in config["scrape_configs"] if each["job_name"] in targets]
         for scrape in config["scrape_configs"]:
             scrape["static_configs"] = [{"targets": [targets[scrape["job_name"]]]}]
+            del scrape["scheme"], scrape["tls_config"]  # a mesh on this machine speaks plain HTTP, on loopback
         (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
         rules = read_yaml(DEPLOY / "prometheus/rules.yml")
         for rule in [rule for group in rules["groups"] for rule in group["rules"] if "for" in rule]:

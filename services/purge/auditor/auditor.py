@@ -11,6 +11,7 @@ from pathlib import Path
 from mesh.clock import Clock
 from mesh.errors import MeshError, Unavailable
 from mesh.log import get_logger
+from mesh.ops_ports import OpsPorts
 from mesh.transparency.keys import SigningKey
 from services.purge.audit import sign_statement
 from services.purge.auditor.canary import canary
@@ -56,8 +57,12 @@ class Auditor:
         redis = settings.redis()
         self._registry = Registry(redis) if redis is not None else None
         self._metrics = pairs(settings.auditor_metrics)
+        self._ports = OpsPorts(settings.mutual_tls())
         self._reconciler = Reconciler(
-            self._metrics, self._registry.leases if self._registry is not None else None, looks=_LOOKS
+            self._metrics,
+            self._registry.leases if self._registry is not None else None,
+            looks=_LOOKS,
+            ports=self._ports,
         )
 
     def history(self) -> History:
@@ -120,7 +125,7 @@ class Auditor:
             ),
             Descriptors(find),
             Logs(logs),
-            Metrics(self._metrics),
+            Metrics(self._metrics, self._ports),
         ]
         return [*found, self._registry] if self._registry is not None else found
 

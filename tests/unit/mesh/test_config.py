@@ -140,3 +140,25 @@ def test_addresses_that_are_none(environment: pytest.MonkeyPatch, value: str) ->
     environment.setenv("MAYFLY_REGISTRY_TARGET", value)
     with pytest.raises(ConfigError, match=r"^MAYFLY_REGISTRY_TARGET: must be "):
         load(Attending, "purge")
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9100", "[::]:9100", "10.1.2.3:9100", "ingest:9100"])
+def test_an_ops_port_that_others_reach_is_refused_unless_by_mutual_tls(
+    environment: pytest.MonkeyPatch, address: str
+) -> None:
+    environment.setenv("MAYFLY_OPS_LISTEN", address)
+    assert complaint().startswith("MAYFLY_OPS_TLS: must be `mutual` where MAYFLY_OPS_LISTEN is not on loopback")
+    environment.setenv("MAYFLY_OPS_TLS", "mutual")
+    assert not load(Settings, "ingest").ops_is_open
+    environment.setenv("MAYFLY_OPS_TLS", "insecure")
+    assert load(Settings, "ingest").ops_is_open
+    environment.setenv("MAYFLY_OPS_TLS", "none")
+    assert complaint().startswith("MAYFLY_OPS_TLS: ")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9100", "127.1.2.3:9100", "[::1]:9100", "localhost:9100"])
+def test_an_ops_port_on_loopback_may_be_plain(environment: pytest.MonkeyPatch, address: str) -> None:
+    environment.setenv("MAYFLY_OPS_LISTEN", address)
+    assert load(Settings, "ingest").ops_tls == "loopback"
+    environment.setenv("MAYFLY_OPS_TLS", "insecure")
+    assert not load(Settings, "ingest").ops_is_open

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from mesh.clock import SystemClock
+from mesh.errors import Unavailable
 from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
 from services.purge.lease import Outcome
@@ -88,6 +90,37 @@ def test_keys_that_nobody_could_delete_had_their_ttl(world: World) -> None:
 def test_a_clock_that_went_back_is_no_negative_time(world: World) -> None:
     world.clock.advance(-3)
     assert world.over(due=BEGAN - 1) == (0, 0)
+
+
+class LeapingClock(SystemClock):
+    """The real time, and what was added to it."""
+
+    leapt = 0.0
+
+    def wall(self) -> float:
+        return super().wall() + self.leapt
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.leapt
+
+
+async def test_an_end_that_had_to_be_asked_for_twice_was_due_at_the_first_time(
+    valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise Unavailable("REGISTRY_UNAVAILABLE", "Away.", retry_after=1)
+
+    clock = LeapingClock()
+    async with desk(valkey.url, tmp_path / "log", clock=clock) as purge:
+        grant = await purge.grant(ttl=60)
+        with monkeypatch.context() as patched:
+            patched.setattr(purge.core.registry, "end_if_released", away)
+            patched.setattr(purge.core.registry, "decide", away)
+            with pytest.raises(Unavailable):
+                await purge.core.endings.settle(grant.photo_id, [], "delivered")
+        clock.leapt = 12
+        await purge.core.endings.settle(grant.photo_id, [], "delivered")
+        assert 12 <= purge.metric("mayfly_deletion_lag_seconds_sum", outcome="settled") < 60
 
 
 async def test_each_way_to_end_is_measured_once(valkey: ValkeyServer, tmp_path: Path) -> None:
