@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TRITON := .tools/triton
 EXTRAS := gateway,ingest,render,purge,auditor,tracing,clients,inspect,local,demo,dev
+ALONGSIDE := tests/unit tests/engines
 PHOTO ?=
 OUT ?= out
 # Models and state belong to this checkout; nothing else on the machine is touched.
@@ -13,7 +14,7 @@ export MAYFLY_MODEL_DIR := $(CURDIR)/.models
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status audit triton test test-fast lint format protos protos-check scenes dashboards metrics model bench clean
+.PHONY: help setup demo up down status gameday audit triton test test-fast lint format protos protos-check scenes dashboards metrics model bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ down: $(READY) ## Stop it
 status: $(READY) ## Where the photos are now
 	@$(BIN)/mayfly status
 
+gameday: $(READY) ## Break a mesh of its own three times and walk the runbooks, until the pager says that it is over
+	@$(BIN)/python -m tests.gameday
+
 audit: $(READY) ## Send 100 canaries through a mesh of its own and search everything for what is left (CANARIES=)
 	@$(BIN)/mayfly audit --state "$${MAYFLY_STATE:-.mayfly}" --canaries $(or $(CANARIES),100)
 
@@ -55,11 +59,13 @@ $(TRITON)/.ready: deploy/triton/requirements.txt deploy/triton/serve.py
 	@$(TRITON)/bin/python deploy/triton/serve.py --prepare
 	@touch $@
 
+# Units and engines on all cores, file by file; then, one by one, what starts meshes and watches clocks.
 test: $(READY) ## Pass everything: units, the mesh in one process, real processes with a real Valkey
-	@$(BIN)/python -m pytest
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ALONGSIDE)
+	@$(BIN)/python -m pytest $(addprefix --ignore=,$(ALONGSIDE))
 
 test-fast: $(READY) ## Only what needs no processes
-	@$(BIN)/python -m pytest tests/unit
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile tests/unit
 
 model: $(READY) ## Look for stories of crashes and failovers that break a promise of purge (FOR=seconds)
 	@$(BIN)/python -m tests.unit.services.purge.model.story $(or $(FOR),600)

@@ -25,6 +25,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, object, None
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes and functions by their argument's name: workers that share a run must call each test the same."""
+    return argname if isinstance(val, bytes) or "<" in getattr(val, "__qualname__", "") else None
+
+
 class Unlisted(AssertionError):
     """A metric was asked to say what isn't on its list. In production that is counted, and not said."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 import urllib.error
@@ -16,16 +17,30 @@ from tests.deploy.programs import DEPLOY, program, read_yaml
 
 _READY_WITHIN = 20.0  # seconds
 _POLL = 0.05
+SHRUNK = 1 / 120
+"""What becomes of a rule's times: an hour of a burn rate is half a minute."""
+_FEWEST_LOOKS = 4
+_WINDOW = re.compile(r"(?<=\[)\d+[smh](?=\])|(?<=\boffset )\d+[smh]\b")
 
 
 class PrometheusServer:
     """A context manager. Skips the test where Prometheus is not installed.
 
     targets: job -> HOST:PORT of its ops port. every: seconds between scrapes, and between evaluations of the rules.
-    Rules are written for a look every 5 s, so the time for which an alert waits shrinks with it; windows stay.
+    alertmanager: HOST:PORT of who is told of alerts. hurried: the rules' times shrink (``shrunk``), windows and
+    offsets in expressions too; otherwise only the time for which an alert waits does, by as much as the looks are
+    closer together. Nothing else of a rule changes.
     """
 
-    def __init__(self, folder: Path, targets: Mapping[str, str], every: float = 0.5) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        targets: Mapping[str, str],
+        every: float = 0.5,
+        *,
+        alertmanager: str = "",
+        hurried: bool = False,
+    ) -> None:
         self._binary = program("prometheus", "Debian: prometheus")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -35,6 +50,9 @@ class PrometheusServer:
         deployed = _seconds(config["global"]["evaluation_interval"])
         interval = f"{round(every * 1000)}ms"
         config["global"] = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
+        config["alerting"]["alertmanagers"] = (
+            [{"static_configs": [{"targets": [alertmanager]}]}] if alertmanager else []
+        )
         # A mesh without an auditor is not scraped for one.
         config["scrape_configs"] = [each for each in config["scrape_configs"] if each["job_name"] in targets]
         for scrape in config["scrape_configs"]:
@@ -42,8 +60,12 @@ class PrometheusServer:
             del scrape["scheme"], scrape["tls_config"]  # a mesh on this machine speaks plain HTTP, on loopback
         (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
         rules = read_yaml(DEPLOY / "prometheus/rules.yml")
-        for rule in [rule for group in rules["groups"] for rule in group["rules"] if "for" in rule]:
-            rule["for"] = f"{round(_seconds(rule['for']) * every / deployed * 1000)}ms"
+        for rule in [rule for group in rules["groups"] for rule in group["rules"]]:
+            if hurried:
+                rule["expr"] = _WINDOW.sub(lambda found: shrunk(found[0], every, deployed), rule["expr"])
+            if "for" in rule:
+                waits = _seconds(rule["for"]) * every / deployed
+                rule["for"] = shrunk(rule["for"], every, deployed) if hurried else _written(waits)
         (folder / "rules.yml").write_text(json.dumps(rules))
 
     def __enter__(self) -> PrometheusServer:
@@ -79,6 +101,19 @@ class PrometheusServer:
             return False
 
 
+def shrunk(duration: str, every: float, deployed: float) -> str:
+    """A rule's "10m", written for a look each ``deployed`` seconds, where one looks each ``every`` seconds.
+
+    By ``SHRUNK``, but what had few looks in it keeps them, and what had more keeps ``_FEWEST_LOOKS``: a rate needs two.
+    """
+    seconds = _seconds(duration)
+    return _written(max(seconds * SHRUNK, min(seconds * every / deployed, _FEWEST_LOOKS * every)))
+
+
 def _seconds(duration: str) -> float:
-    """Of "15s" or "1m"."""
-    return float(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
+    """Of "15s", "1m" or "6h"."""
+    return float(duration[:-1]) * {"s": 1, "m": 60, "h": 3600}[duration[-1]]
+
+
+def _written(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"

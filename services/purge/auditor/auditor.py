@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -233,6 +234,10 @@ class Schedule:
 
 
 def _tell(report: Report) -> None:
-    for (service, where), size in sorted(report.by_service().items()):
-        _log.error("residue_found", holder=service, fact=where, bytes=size)
+    # By needle ("parked/ciphertext"): where to look for the cause depends on it.
+    sizes: Counter[tuple[str, str, str]] = Counter()
+    for _, found in report.found:
+        sizes[found.service, found.where, found.what] += found.bytes
+    for (service, where, what), size in sorted(sizes.items()):
+        _log.error("residue_found", holder=service, fact=where, reason=what, bytes=size)
     _log.info("audit_done", outcome=report.outcome, count=sum(report.sent.values()), seconds=round(report.seconds, 1))
