@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TRITON := .tools/triton
-EXTRAS := gateway,ingest,render,purge,auditor,clients,inspect,local,demo,dev
+EXTRAS := gateway,ingest,render,purge,auditor,clients,inspect,local,demo,report,dev
 PHOTO ?=
 OUT ?= out
 # Models and state belong to this checkout; nothing else on the machine is touched.
