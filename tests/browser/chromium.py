@@ -41,7 +41,7 @@ async def chromium(executable: str) -> AsyncIterator[Browser]:
 
 @dataclass
 class Visit:
-    """A page in a tab of its own, and what it did: requests in order, answers, complaints (console, uncaught errors)."""
+    """A page in a tab of its own, and what it did: requests in order, answers, complaints (console, errors)."""
 
     page: Page
     requests: list[str] = field(default_factory=list)
@@ -55,12 +55,15 @@ class Visit:
 
     def _watch(self) -> None:
         self.page.on("request", self._asked)
-        self.page.on("response", self.answers.append)
+        self.page.on("response", self._answered)
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _asked(self, request: Request) -> None:
         self.requests.append(request.url)
+
+    def _answered(self, response: Response) -> None:
+        self.answers.append(response)
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
