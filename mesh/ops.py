@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TextIO
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry
@@ -24,8 +25,15 @@ WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 class _Quiet(WSGIRequestHandler):
+    timeout = 30.0
+    """Seconds for a request to come, and for each write: a reader that has stalled doesn't keep its thread for ever."""
+
     def log_message(self, format: str, *args: Any) -> None:
         """Says nothing: request lines are not on the log's allow-list."""
+
+    def get_stderr(self) -> TextIO:
+        """Where wsgiref would print a traceback, of an answer that could not be written for one."""
+        return io.StringIO()
 
 
 class _Server(ThreadingWSGIServer):

@@ -56,7 +56,7 @@ class Core:
         address: str = "",
         shards: Shards | None = None,
     ) -> None:
-        shards = shards or Shards((), ended_in_shard, clock)
+        self.shards = shards = shards or Shards((), ended_in_shard, clock)
         self._metrics = metrics
         self.clock = clock
         self.link = Link(redis)
