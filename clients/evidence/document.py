@@ -134,7 +134,10 @@ def _audits(audits: dict[str, Any]) -> Iterator[Block]:
     yield Heading("Audits")
     statements, gaps = audits["statements"], audits["gaps"]
     checked = "were checked" if audits["signatures_checked"] else "were not checked: the auditor’s key was not given"
-    yield Text(f"{len(statements)} statements in the period; their signatures {checked}.")
+    if statements:
+        yield Text(f"{len(statements)} statements in the period; their signatures {checked}.")
+    else:
+        yield Text("No audit statement lies in the period.")
     rows: list[tuple[str, ...]] = [
         (
             each["time"], each["outcome"], _n(each["bytes_found"]), _bytes(each["bytes_searched"]),
@@ -212,7 +215,8 @@ def _logs(value: dict[str, Any]) -> Iterator[Block]:
 def _definitions(value: dict[str, Any]) -> Iterator[Block]:
     yield Heading("What each figure means, and how to work it out again")
     for definition in value["definitions"]:
-        yield Text(f"{definition['figure']}: {definition['meaning']} From the log: {definition['log']}")
+        way = definition["log"] if definition["log"].startswith("Not") else f"From the log: {definition['log']}"
+        yield Text(f"{definition['figure']}: {definition['meaning']} {way}")
         if definition["query"]:
             yield Code(definition["query"])
 

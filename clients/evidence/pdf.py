@@ -138,17 +138,10 @@ class _Setter:
         high = INNER * plots.SIZE[1] / plots.SIZE[0]
         self._need(high + 20)
         self._y -= high
-        part = self._figure.add_subfigure(
-            self._figure.add_gridspec(
-                1,
-                1,
-                left=MARGIN / WIDTH,
-                right=1 - MARGIN / WIDTH,
-                bottom=self._y / HEIGHT,
-                top=(self._y + high) / HEIGHT,
-            )[0]
-        )
-        plots.draw(name, self._report, part)
+        left, low, top = 40.0, 32.0, 16.0  # room for what stands beside the axes
+        place = (MARGIN + left, self._y + low, INNER - left, high - low - top)
+        axes = self._figure.add_axes((place[0] / WIDTH, place[1] / HEIGHT, place[2] / WIDTH, place[3] / HEIGHT))
+        plots.draw(name, self._report, axes)
 
     def _put(
         self,

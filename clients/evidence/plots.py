@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from clients.evidence.report import Report
@@ -24,9 +25,9 @@ TEXT_STAYS_TEXT: Any = {
 SIZE = (6.6, 2.5)  # inches
 
 
-def draw(name: str, report: Report, figure: FigureBase) -> None:
+def draw(name: str, report: Report, axes: Axes) -> None:
     """name: of DRAWN."""
-    DRAWN[name](report.figures, figure)
+    DRAWN[name](report.figures, axes)
 
 
 def svg(name: str, report: Report) -> str:
@@ -36,24 +37,22 @@ def svg(name: str, report: Report) -> str:
     with matplotlib.rc_context(TEXT_STAYS_TEXT):
         figure, out = Figure(figsize=SIZE, layout="constrained"), io.StringIO()
         FigureCanvasSVG(figure)
-        draw(name, report, figure)
+        draw(name, report, figure.add_subplot())
         figure.savefig(out, format="svg", metadata={"Date": None}, transparent=True)
     text = out.getvalue()
     return text[text.index("<svg") :]
 
 
-def _residency(figures: dict[str, Any], figure: FigureBase) -> None:
+def _residency(figures: dict[str, Any], axes: Axes) -> None:
     lives = figures["residency"]
     labels = [*(str(bound) for bound in lives["bounds"]), "more"]
-    axes = figure.add_subplot()
     bars = axes.bar(labels, lives["bars"], color=BAR, width=0.8)
     axes.bar_label(bars, [f"{n:,}" if n else "" for n in lives["bars"]], fontsize=7, color=INK)
     _plain(axes, "seconds, at most", "photos")
 
 
-def _days(figures: dict[str, Any], figure: FigureBase) -> None:
+def _days(figures: dict[str, Any], axes: Axes) -> None:
     days = figures["days"]
-    axes = figure.add_subplot()
     base = [0] * len(days)
     places = range(len(days))
     for outcome, colour in OUTCOMES.items():
@@ -66,7 +65,7 @@ def _days(figures: dict[str, Any], figure: FigureBase) -> None:
     _plain(axes, "month-day, UTC", "photos that ended")
 
 
-def _plain(axes: Any, x: str, y: str) -> None:
+def _plain(axes: Axes, x: str, y: str) -> None:
     axes.set_xlabel(x, fontsize=8, color=SOFT)
     axes.set_ylabel(y, fontsize=8, color=SOFT)
     axes.tick_params(labelsize=7, colors=SOFT)

@@ -39,8 +39,8 @@ data-lost="connection lost, trying again" data-full="too many readers: reload to
 </header>
 <main>
 <section aria-labelledby="h-flow"><h2 id="h-flow">The way of a photo</h2>
-<p class="note">Admitted with a lease, held in memory by three services, ended with a receipt. Coloured boxes hold a photo at this
-moment; the numbers at both ends are of the last 24 hours.</p>
+<p class="note">Admitted with a lease, held in memory by three services, ended with a receipt.
+Coloured boxes hold a photo at this moment; the numbers at both ends are of the last 24 hours.</p>
 <div id="flow">{pieces["flow"]}</div></section>
 <section aria-labelledby="h-residency"><h2 id="h-residency">How long they lived</h2>
 <p class="note">Photos that ended in the last 24 hours, by their receipts.</p>
