@@ -9,8 +9,8 @@ from services.purge.core import Core
 from services.purge.day import RESIDENCY, Day, Longest
 from services.purge.evidence.words import count, plural, seconds
 from services.purge.lease import LIVE, State
-from services.purge.metrics import SERVICES
 
+HOLDERS = ("gateway", "ingest", "render")
 OUTCOMES = ("settled", "revoked", "expired")
 
 
@@ -57,7 +57,7 @@ def read(core: Core, now: float) -> Figures:
     return Figures(
         live=live,
         parked=states[State.PARKED] + states[State.CLAIMED],
-        held={service: held[service] for service in SERVICES},
+        held={service: held[service] for service in HOLDERS},
         admitted=day.admitted + live,
         carried=day.carried,
         ended={outcome: day.ended.get(outcome, 0) for outcome in OUTCOMES},

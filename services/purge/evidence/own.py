@@ -10,8 +10,8 @@ from mesh.clock import Clock
 from mesh.lockdown.policy import PERMISSIVE
 from services.purge.core import Core
 from services.purge.evidence.audits import LastAudit
+from services.purge.evidence.figures import HOLDERS
 from services.purge.evidence.words import amount, count, plural
-from services.purge.metrics import SERVICES
 
 AUDIT_FRESH = 24 * 3600.0  # seconds after which an audit says nothing about now
 OVERDUE = 2.0  # seconds past its end after which an open lease is overdue, as for MayflyLeaseOverdue
@@ -93,10 +93,10 @@ class Own:
         late = self._core.reaper.overdue_seconds()
         if late > OVERDUE:
             return Finding(State.BROKEN, f"A lease is {late:.0f} s past its end.")
-        silent = [service for service in SERVICES if not self._core.custody.connected().get(service)]
+        silent = [service for service in HOLDERS if not self._core.custody.connected().get(service)]
         if silent:
             return Finding(State.UNKNOWN, f"Not heard: {', '.join(silent)}. What is there ends by its own clock.")
-        held = sum(book.held[service] for service in SERVICES)
+        held = sum(book.held[service] for service in HOLDERS)
         return Finding(
             State.KEPT, f"{plural(held, 'hold')} on photos now, none past its lease. All three services report."
         )
