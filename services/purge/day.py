@@ -94,7 +94,7 @@ class Day:
             ended=dict(ended),
             residency=tuple(map(sum, zip(*(minute.residency for minute in minutes), strict=True))) or (0,) * _BARS,
             unknown=sum(minute.unknown for minute in minutes),
-            longest=max(longest, default=None),
+            longest=max(longest, key=lambda each: each.residency, default=None),
         )
 
     def copy(self) -> Day:

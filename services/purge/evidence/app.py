@@ -50,8 +50,13 @@ class EvidenceApp:
         self._static = {name: (kind, (here / name).read_bytes()) for name, kind in _STATIC.items()}
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        if environ.get("REQUEST_METHOD", "GET") not in ("GET", "HEAD"):
+        method = environ.get("REQUEST_METHOD", "GET")
+        if method not in ("GET", "HEAD"):
             return _answer(start, "405 Method Not Allowed", "text/plain", b"GET\n", ("Allow", "GET, HEAD"))
+        body = self._route(environ, start)
+        return [] if method == "HEAD" else body
+
+    def _route(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", "")).removeprefix(PREFIX).strip("/")
         if path == "":
             return self._page(start, _question(environ))

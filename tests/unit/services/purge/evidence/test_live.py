@@ -110,6 +110,8 @@ async def test_every_answer_has_the_policy_and_nothing_else_is_there(page: Page)
         assert headers["Content-Security-Policy"] == POLICY
         assert status == (404 if path in ("/nothing", "/receipt?receipt=0", "/../own.py") else 200), path
     assert (await page.read("", "POST"))[0] == 405
+    assert (await page.read("", "HEAD"))[2] == "" == (await page.read("/live", "HEAD"))[2]
+    assert page.live.readers == 0
     body = (await page.read(""))[2]
     assert "<code>purge-0</code>" in body and "<code>other/log</code>" in body
     assert "style=" not in body and "onclick" not in body and "<script>" not in body
