@@ -139,7 +139,7 @@ async def test_a_rule_turns_red_when_persistence_is_switched_on_and_green_again(
     admin.config_set("save", "3600 1")
     try:
         await reads(seen.page, "#R3 .state", "broken")
-        await reads(seen.page, "#summary", "Broken: R3")
+        await reads(seen.page, "#summary", "Broken: R3 No disk")
         assert "CONFIG 'save'" in await seen.page.inner_text("#R3 .said")
         assert await state_of(seen.page, "R8") == "kept"
         assert "no photo is admitted" in await seen.page.inner_text("#R8 .said")

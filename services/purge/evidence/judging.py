@@ -51,12 +51,16 @@ def judge(rule: Rule, finding: Finding, since: Since, answer: Answer | None) -> 
 
 
 def _kept(rule: Rule, finding: Finding, since: Since, answer: Answer) -> Since | None:
-    """Prometheus looks further back than this process; what this process has seen itself is newer, and counts."""
+    """What one of them has seen break last, whoever it was; if neither has, since when the longer one has looked."""
     fired = answer.fired.get(rule.id)
+    seen = [since] if finding.state is State.KEPT else []
     if fired is not None:
-        theirs = Since(fired, exact=True)
+        seen.append(Since(fired, exact=True))
     elif answer.watched is not None:
-        theirs = Since(answer.watched, exact=False)
-    else:
-        return since if finding.state is State.KEPT else None
-    return max(theirs, since, key=lambda each: each.when) if since.exact and finding.state is State.KEPT else theirs
+        seen.append(Since(answer.watched, exact=False))
+    exact = [each for each in seen if each.exact]
+    return max(exact, key=_when) if exact else min(seen, key=_when, default=None)
+
+
+def _when(since: Since) -> float:
+    return since.when

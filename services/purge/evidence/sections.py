@@ -29,8 +29,8 @@ def summary(look: Look) -> str:
     if not look.verdicts:
         return '<p class="summary pending"><span>!</span> Purge is starting</p>'
     by_state = {state: [v.rule.id for v in look.verdicts if v.state is state] for state in State}
-    if broken := by_state[State.BROKEN]:
-        return _summary(State.BROKEN, f"Broken: {', '.join(broken)}")
+    if broken := [f"{v.rule.id} {escape(v.rule.name)}" for v in look.verdicts if v.state is State.BROKEN]:
+        return _summary(State.BROKEN, f"Broken: {'; '.join(broken)}")
     kept = f"{len(by_state[State.KEPT])} of {len(look.verdicts)} rules kept, none known to be broken"
     if pending := by_state[State.PENDING]:
         return _summary(State.PENDING, f"In doubt: {', '.join(pending)}; {kept}")

@@ -44,9 +44,12 @@ def test_a_pending_alert_is_a_doubt() -> None:
         (START, None, Since(400.0, exact=False)),  # Prometheus has looked for longer than purge lives
         (START, 600.0, Since(600.0, exact=True)),
         (CHANGED, 600.0, CHANGED),  # what purge has seen itself is newer
+        (CHANGED, 1600.0, Since(1600.0, exact=True)),
     ],
 )
 def test_a_rule_is_kept_since_the_last_time_that_it_was_not(since: Since, fired: float | None, expected: Since) -> None:
+    assert judge(R3, KEPT, START, answer("R3", watched=1200.0)).since == START, "purge has looked for longer"
+    assert judge(R1, UNKNOWN, START, answer("R1")).since == Since(400.0, exact=False)
     assert judge(R3, KEPT, since, answer("R3", fired=fired)).since == expected
 
 
