@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 import redis
 
+from clients.cli.main import run
+from clients.evidence.keys import verifying
+from clients.evidence.report import open_report
 from clients.local.mesh import LocalMesh
 from clients.local.public_keys import PublicKeys
 from clients.verify import verify_bundle
@@ -225,9 +228,22 @@ async def test_after_a_restart_with_prometheus_the_figures_are_the_same_and_ever
         for rule in RULES:
             result = get(prometheus.url, "/api/v1/query", query=rule.query)["result"]
             assert [float(each["value"][1]) for each in result] == [0.0], rule
+        await _report(mesh, tmp_path / "report.json", prometheus.url)
     await reads(seen.page, "#rules .note", "Prometheus does not answer", within=40)
     assert await state_of(seen.page, "R9") == "not judged"
     assert await state_of(seen.page, "R3") == "kept"
+
+
+async def _report(mesh: LocalMesh, out: Path, prometheus: str) -> None:
+    """The command, as its owner gives it: no key, no log, no trust is named. It asks Prometheus each of its queries."""
+    command = ["evidence", "--state", str(mesh.state.root), "--prometheus", prometheus]
+    assert await asyncio.to_thread(run, [*command, "--since", "1h", "--out", str(out)]) == 0
+    data = await asyncio.to_thread(out.read_bytes)
+    made = open_report(data, verifying(None, mesh.state.root))
+    assert made.figures["conservation"]["balanced"] and made.figures["conservation"]["settled"] == 2
+    answers = made.value["prometheus"]["answers"]
+    assert answers and not any("error" in answer for answer in answers.values()), answers
+    assert await asyncio.to_thread(run, [*command, "--check", str(out)]) == 0
 
 
 async def _sentence(seen: Any) -> bool:

@@ -66,10 +66,12 @@ def rules(look: Look) -> str:
         note = "Prometheus does not answer now, so this is what this replica of purge sees itself."
     else:
         note = "Judged by what this replica of purge sees itself, and by the alerts of Prometheus."
-    return f'<p class="note">{note}</p><ol class="rules">{"".join(map(_rule, look.verdicts))}</ol>'
+    return (
+        f'<p class="note">{note}</p><ol class="rules">{"".join(_rule(verdict, look) for verdict in look.verdicts)}</ol>'
+    )
 
 
-def _rule(verdict: Verdict) -> str:
+def _rule(verdict: Verdict, look: Look) -> str:
     rule, state = verdict.rule, verdict.state
     since = ""
     if verdict.since is not None:
@@ -77,7 +79,8 @@ def _rule(verdict: Verdict) -> str:
             f'<p class="since">{"Since" if verdict.since.exact else "Since at least"} {moment(verdict.since.when)}</p>'
         )
     elif state is State.UNKNOWN and not rule.alone:
-        since = '<p class="since">Purge can’t see this by itself; Prometheus can.</p>'
+        silent = "Purge can’t see this by itself, and no alert of Prometheus is about it."
+        since = f'<p class="since">{silent if look.answered else "Purge can’t see this by itself; Prometheus can."}</p>'
     return (
         f'<li class="rule {state}" id="{rule.id}"><h3><span class="state"><span class="sign" aria-hidden="true">'
         f'{_SIGN[state]}</span> {_WORD[state]}</span> <span class="id">{rule.id}</span> {escape(rule.name)}</h3>'
