@@ -74,7 +74,8 @@ def _by_origin(report: Report) -> list[dict[str, Any]]:
 
 
 def _asked_again(report: Report, url: str) -> Iterator[str]:
-    said, found = report.value["prometheus"]["answers"], prometheus.ask(url, report.period)
+    asked = report.value["prometheus"]
+    said, found = asked["answers"], prometheus.ask(url, report.period, read_moment(asked["at"]))
     for query, answer in found.items():
         before, now = _values(said.get(query, {})), _values(answer)
         if before.keys() != now.keys() or any(not _close(before[key], now[key]) for key in now):

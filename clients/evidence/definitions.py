@@ -9,8 +9,8 @@ from clients.evidence.period import Period
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """figure: its name in the report. log: how to count it there. query: PromQL, of the moment ``until``; "{range}" is
-    the period's length. "" where no metric says it."""
+    """figure: its name in the report. log: how to count it there. query: PromQL, of the period's end (the report's
+    ``prometheus.at``), "{range}" its length; "" where no metric says it."""
 
     figure: str
     meaning: str

@@ -192,7 +192,7 @@ def _metrics(value: dict[str, Any]) -> Iterator[Block]:
     asked = value["prometheus"]
     yield Heading("What Prometheus says")
     yield Text(
-        f"Of {asked['url']}, as of the period’s end. Metrics are the mesh’s own word: unlike the log, nobody can "
+        f"Of {asked['url']}, as of {asked['at']}. Metrics are the mesh’s own word: unlike the log, nobody can "
         "recount them."
     )
     rows = []

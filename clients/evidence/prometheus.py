@@ -1,4 +1,4 @@
-"""Asking a Prometheus the queries of the definitions, as of the period's end."""
+"""Asking a Prometheus the queries of the definitions, as of the period's end or of just before now."""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ _MAX = 16 << 20  # bytes of an answer
 Series = dict[str, object]
 
 
+ARRIVED = 10
+"""Seconds after which Prometheus has every sample of a moment, so that whoever asks about it again hears the same."""
+
+
 def ask(
-    url: str, period: Period, progress: Callable[[int, int], None] = lambda done, total: None
+    url: str, period: Period, at: int, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> dict[str, dict[str, object]]:
     """Query → its series: labels and value, as text. "error" instead where Prometheus refused it.
+
+    at: the moment that is asked about, Unix seconds; the queries look back from it over the period's length.
 
     Raises Unavailable("PROMETHEUS_UNREACHABLE"), ValueError for what is no http or https URL.
     """
@@ -30,7 +36,7 @@ def ask(
     queries = [definition.over(period) for definition in DEFINITIONS if definition.query]
     answers = {}
     for done, query in enumerate(queries, 1):
-        answers[query] = _ask(url.rstrip("/"), query, period.until)
+        answers[query] = _ask(url.rstrip("/"), query, at)
         progress(done, len(queries))
     return answers
 

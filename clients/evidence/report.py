@@ -71,7 +71,7 @@ def make(
 ) -> Report:
     """Replays the logs and counts. Raises as ``audit_logs`` and ``prometheus.ask``. now: Unix seconds."""
     figures, audit = count(readers, trust, period, now=now, audit_gap=audit_gap, progress=progress)
-    asked = {"url": prometheus_url, "answers": prometheus.ask(prometheus_url, period)} if prometheus_url else None
+    asked = _asked(prometheus_url, period, min(period.until, now - prometheus.ARRIVED)) if prometheus_url else None
     return Report(
         period,
         {
@@ -125,6 +125,10 @@ def open_report(data: bytes, keys: Sequence[Ed25519PublicKey]) -> Report:
         return Report(Period(since, until), value)
     except (ValueError, KeyError, AssertionError) as error:
         raise VerificationError("report", "The report's period is none.") from error
+
+
+def _asked(url: str, period: Period, at: int) -> Value:
+    return {"url": url, "at": format_moment(at), "answers": prometheus.ask(url, period, at)}
 
 
 def _logs(audit: Audit) -> list[Value]:
