@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ RESIDENCY = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 what was."""
 _KEPT = MINUTES + 180  # minutes; beyond a day, so that a lease's admission is still there when its end leaves
 _BARS = len(RESIDENCY) + 1
+
+
+Row = list[object]
 
 
 class Longest(NamedTuple):
@@ -40,8 +43,11 @@ class Minute:
     unknown: int = 0
     longest: Longest | None = None
 
-    def copy(self) -> Minute:
-        return Minute(self.admitted, self.ended.copy(), self.residency[:], self.unknown, self.longest)
+    def row(self, number: int) -> Row:
+        """All of it, as JSON has it."""
+        bars = [[bar, count] for bar, count in enumerate(self.residency) if count]
+        longest = list(self.longest) if self.longest is not None else None
+        return [number, self.admitted, dict(self.ended), bars, self.unknown, longest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ class Day:
 
     def __init__(self) -> None:
         self._minutes: dict[int, Minute] = {}
+        self._rows: dict[int, Row] = {}
+        self._changed: set[int] = set()  # minutes that differ from their rows
 
     def add(self, outcome: str, ended: int, admitted: int | None, residency: float | None, expire: int | None) -> None:
         """A receipt. Times are Unix seconds; expire: when its lease would have ended, None if another log says so."""
@@ -97,21 +105,15 @@ class Day:
             longest=max(longest, key=lambda each: each.residency, default=None),
         )
 
-    def copy(self) -> Day:
-        """As it is now, while this one goes on."""
-        day = Day()
-        day._minutes = {number: minute.copy() for number, minute in self._minutes.items()}
-        return day
-
-    def rows(self) -> Iterator[list[object]]:
-        """For the snapshot; ``of_rows`` is the inverse."""
-        for number, minute in self._minutes.items():
-            bars = [[bar, count] for bar, count in enumerate(minute.residency) if count]
-            longest = list(minute.longest) if minute.longest is not None else None
-            yield [number, minute.admitted, dict(minute.ended), bars, minute.unknown, longest]
+    def rows(self) -> list[Row]:
+        """What it is now, for the snapshot, while it goes on; ``of_rows`` is the inverse. Costs what has changed."""
+        for number in self._changed & self._minutes.keys():
+            self._rows[number] = self._minutes[number].row(number)
+        self._changed.clear()
+        return list(self._rows.values())
 
     @classmethod
-    def of_rows(cls, rows: Iterable[list[object]]) -> Day:
+    def of_rows(cls, rows: Iterable[Row]) -> Day:
         """Raises ValueError, TypeError, IndexError for what ``rows`` never yields."""
         day = cls()
         for number, admitted, ended, bars, unknown, longest in rows:
@@ -119,13 +121,18 @@ class Day:
             for bar, count in bars:  # type: ignore[attr-defined]
                 minute.residency[bar] = count
             minute.longest = Longest(*longest) if longest is not None else None  # type: ignore[misc]
+        day._changed.update(day._minutes)
         return day
 
     def _at(self, second: int) -> Minute:
+        """Of which something is about to change."""
         number = second // 60
+        self._changed.add(number)
         minute = self._minutes.get(number)
         if minute is None:
             minute = self._minutes[number] = Minute()
             if len(self._minutes) > _KEPT:
-                del self._minutes[min(self._minutes)]
+                oldest = min(self._minutes)
+                del self._minutes[oldest]
+                self._rows.pop(oldest, None)
         return minute

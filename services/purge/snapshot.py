@@ -37,13 +37,8 @@ def freeze(tally: Tally, leaf: bytes) -> Callable[[], bytes]:
 
     Copies the open grants here and now (some 10 ms a million); of the receipts only the youngest generation changes.
     """
-    covered, granted, audit, ended, day = (
-        tally.covered,
-        tally.granted,
-        tally.audit,
-        tally.ended.copy(),
-        tally.day.copy(),
-    )
+    covered, granted, audit = tally.covered, tally.granted, tally.audit
+    ended, day = tally.ended.copy(), tally.day.rows()
     open_now = tally.packed.copy()
     generations = [(began, receipts) for began, receipts in tally.recent.generations]
     if generations:
@@ -51,7 +46,7 @@ def freeze(tally: Tally, leaf: bytes) -> Callable[[], bytes]:
 
     def encode() -> bytes:
         ends = [[*key, count] for key, count in ended.items()]
-        totals = json.dumps([granted, ends, audit, list(day.rows())]).encode()
+        totals = json.dumps([granted, ends, audit, day]).encode()
         head = _HEAD.pack(_MAGIC, covered, leaf, len(totals)) + totals
         photo_ids = list(open_now)
         # In pieces: one call over a million would keep the event loop from running for 40 ms.
