@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TRITON := .tools/triton
-EXTRAS := gateway,ingest,render,purge,auditor,clients,inspect,local,demo,report,dev
+EXTRAS := gateway,ingest,render,purge,auditor,tracing,clients,inspect,local,demo,report,dev
+ALONGSIDE := tests/unit tests/engines
 PHOTO ?=
 OUT ?= out
 # Models and state belong to this checkout; nothing else on the machine is touched.
@@ -13,7 +14,7 @@ export MAYFLY_MODEL_DIR := $(CURDIR)/.models
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status audit triton test test-fast lint format protos protos-check scenes dashboards model bench clean
+.PHONY: help setup demo up down status audit triton test test-fast lint format protos protos-check scenes dashboards metrics model bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,11 +56,13 @@ $(TRITON)/.ready: deploy/triton/requirements.txt deploy/triton/serve.py
 	@$(TRITON)/bin/python deploy/triton/serve.py --prepare
 	@touch $@
 
+# Units and engines on all cores, file by file; then, one by one, what starts meshes and watches clocks.
 test: $(READY) ## Pass everything: units, the mesh in one process, real processes with a real Valkey
-	@$(BIN)/python -m pytest
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ALONGSIDE)
+	@$(BIN)/python -m pytest $(addprefix --ignore=,$(ALONGSIDE))
 
 test-fast: $(READY) ## Only what needs no processes
-	@$(BIN)/python -m pytest tests/unit
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile tests/unit
 
 model: $(READY) ## Look for stories of crashes and failovers that break a promise of purge (FOR=seconds)
 	@$(BIN)/python -m tests.unit.services.purge.model.story $(or $(FOR),600)
@@ -71,6 +74,7 @@ lint: $(READY) ## Style, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python deploy/grafana/where_are_the_photos.py --check
+	@$(BIN)/python -m tools.metrics --check
 
 format: $(READY) ## Rewrite the code in the house's format
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
@@ -83,6 +87,9 @@ protos-check: $(READY) ## Check that the stubs are what protos/ says
 
 dashboards: $(READY) ## Generate the Grafana dashboard from its code
 	@$(BIN)/python deploy/grafana/where_are_the_photos.py
+
+metrics: $(READY) ## Write docs/metrics.md, the list of all metrics
+	@$(BIN)/python -m tools.metrics
 
 scenes: $(READY) ## Draw the contact sheet of all scenes, and the previews that are not up to date
 	@$(BIN)/python -m services.render.contact_sheet $(if $(PHOTO),"$(PHOTO)") -o "$(OUT)/scenes.jpg"

@@ -7,8 +7,9 @@ import contextlib
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks import processes
 from clients.local.mesh import LocalMesh
@@ -24,9 +25,10 @@ _OPEN = {
 
 
 @contextlib.contextmanager
-def running_mesh() -> Iterator[LocalMesh]:
-    """Fresh, in a folder that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="mayfly-bench-") as folder, LocalMesh(Path(folder), _OPEN) as mesh:
+def running_mesh(more: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> Iterator[LocalMesh]:
+    """Fresh, in a folder that is gone afterwards. more: service -> settings, besides those of every measurement."""
+    told = {name: {**_OPEN.get(name, {}), **more.get(name, {})} for name in {*_OPEN, *more}}
+    with tempfile.TemporaryDirectory(prefix="mayfly-bench-") as folder, LocalMesh(Path(folder), told) as mesh:
         yield mesh
 
 

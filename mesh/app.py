@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from mesh import log
+from mesh.build import VERSION
 from mesh.config import MeshSettings, load
 from mesh.errors import ConfigError
 from mesh.forgetting import environment
@@ -62,7 +63,7 @@ class App:
                 await component.start()
                 started.append(component)
             self._once_started()
-            logger.info("serving", **self._describe())
+            logger.info("serving", version=VERSION, **self._describe())
             await stop.wait()
             logger.info("draining")
         finally:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import grpc
 
 from mesh.app import App, Component
+from mesh.build import VERSION
 from mesh.channel import open_channel
 from mesh.clock import Clock, SystemClock
 from mesh.config import MeshSettings
@@ -20,12 +20,16 @@ from mesh.identity import AllowList, Identity
 from mesh.isolation import policy
 from mesh.lockdown.locking import Lockdown
 from mesh.lockdown.policy import PERMISSIVE, accept
+from mesh.log import get_logger
 from mesh.metrics import MeshMetrics
 from mesh.middleware import chain
 from mesh.middleware.call import Interceptor
 from mesh.ops import OpsServer
 from mesh.server import Server
+from mesh.tracing import spans
+from mesh.tracing.channel import carrying
 
+_log = get_logger()
 # Whoever has a certificate of the mesh may ask for health.
 _EVERYBODY = frozenset({"gateway", "ingest", "render", "purge", "auditor", "prometheus"})
 
@@ -50,14 +54,24 @@ class Assembly:
             trust_domain=settings.trust_domain,
             service=service,
         )
-        self.metrics = MeshMetrics(service, version("mayfly"))
+        self.metrics = MeshMetrics(service, VERSION)
         self._show(self.controls)
         self._show({PERMISSIVE: lockdown.strictness == "permissive"})
         self.metrics.lockdown.labels(service, "no_swap").set_function(lockdown.swap_is_kept_out)
         self.health = Health()
         self.health.checks["lockdown"] = lambda: self._sealed and lockdown.still_holds()
         self._sealed = False
-        self.ops = OpsServer(settings.ops_listen, self.metrics.registry, self.health)
+        self._exporting: Sequence[Component] = self._trace()
+        self.ops = ops_server(settings, self.metrics, self.health)
+
+    def _trace(self) -> Sequence[Component]:
+        """What sends spans; nothing where nobody wants them. ConfigError if it can't be what the settings say."""
+        if self.settings.tracing == "off":
+            return ()
+        # Large, an extra, and not there where it isn't wanted.
+        from mesh.tracing.otlp import Otlp  # noqa: PLC0415
+
+        return (Otlp(self.settings, self.service, self.metrics),)
 
     def isolate(self) -> None:
         """For a service that decodes: its workers' controls join its own. Call it before ``custody``.
@@ -86,7 +100,8 @@ class Assembly:
 
     def channel(self, service: str, address: str) -> grpc.aio.Channel:
         """A channel to a peer. Must be called with an event loop running."""
-        return open_channel(address, self.identity, service)
+        channel = open_channel(address, self.identity, service)
+        return carrying(channel) if spans.is_on() else channel
 
     def custody(
         self, registry_target: Sequence[str], processors: Sequence[str] = ()
@@ -135,15 +150,27 @@ class Assembly:
         )
 
     def app(self, *components: Component, server: Server) -> App:
-        """Ops first, so that a slow start can be watched; the server last, so that it never serves half a process."""
+        """Ops first, so that a slow start can be watched; the server last, so that it never serves half a process.
+
+        Who sends spans is between them: it stops when nothing makes any.
+        """
 
         def describe() -> dict[str, str]:
             host = self.settings.listen.rpartition(":")[0]
             return {"address": f"{host}:{server.port}", "ops_address": self.ops.address}
 
         app = App(describe, self.all_listen)
-        app.add(self.ops, *components, self.health, server)
+        app.add(self.ops, *self._exporting, *components, self.health, server)
         return app
+
+
+def ops_server(settings: MeshSettings, metrics: MeshMetrics, health: Health) -> OpsServer:
+    """As the settings say; open to everybody only with a shout. Raises ConfigError."""
+    metrics.ops_open.set(settings.ops_is_open)
+    if settings.ops_is_open:
+        _log.critical("ops_port_open")
+    tls = settings.mutual_tls() if settings.ops_tls == "mutual" else None
+    return OpsServer(settings.ops_listen, metrics.registry, health, tls)
 
 
 class ClosingChannel:

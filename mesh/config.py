@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mesh.errors import ConfigError
-from mesh.lockdown.needs import Needs
+from mesh.lockdown.needs import Needs, is_loopback
 from mesh.lockdown.policy import Strictness
+from mesh.ops_tls import MutualTls
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
 MAX_REPLICAS = 16
@@ -66,7 +67,10 @@ class MeshSettings(BaseSettings):
     listen: Address
     """Where gRPC is served."""
     ops_listen: Address
-    """Where /metrics, /healthz and /readyz are served, in plain HTTP: on loopback, or where only scrapers reach it."""
+    """Where /metrics, /healthz and /readyz are served: on loopback, unless MAYFLY_OPS_TLS says how else."""
+    ops_tls: Annotated[Literal["loopback", "mutual", "insecure"], Field(validate_default=True)] = "loopback"
+    """``loopback``: plain HTTP, on this machine only. ``mutual``: by TLS, callers show a certificate of the mesh, and
+    /metrics is for ``prometheus`` and ``auditor``. ``insecure``: plain HTTP to whoever reaches it."""
     tls_cert: ExistingFile
     """This service's certificate chain, PEM; its SPIFFE URI is its identity."""
     tls_key: ExistingFile
@@ -82,11 +86,54 @@ class MeshSettings(BaseSettings):
     """Per connection."""
     lockdown: Strictness = "strict"
     """``permissive``: serve although the kernel can't hold this process (development on other systems)."""
+    tracing: Literal["off", "otlp"] = "off"
+    """``otlp``: one trace for each photo, sent to a collector (docs/tracing.md)."""
+    tracing_endpoint: Address = "127.0.0.1:4317"
+    """Where the collector takes OTLP over gRPC; another machine only with TLS."""
+    tracing_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The share of photos whose traces are recorded. The gateway's alone counts: it begins them."""
+    tracing_ca: ExistingFile | None = None
+    """The CA of the collector's certificate, PEM: then the connection is TLS."""
+    tracing_cert: ExistingFile | None = None
+    """A certificate to show to the collector, PEM, if it asks for one."""
+    tracing_key: ExistingFile | None = None
+    """Its key, PEM."""
+
+    @field_validator("ops_tls")
+    @classmethod
+    def _is_not_open(cls, value: str, info: ValidationInfo) -> str:
+        address = info.data.get("ops_listen")
+        if value == "loopback" and address is not None and not is_loopback(address):
+            raise ValueError(
+                "must be `mutual` where MAYFLY_OPS_LISTEN is not on loopback, or `insecure`, which hides it from nobody"
+            )
+        return value
+
+    @property
+    def ops_is_open(self) -> bool:
+        """Whether the ops port answers whoever reaches it, from elsewhere too."""
+        return self.ops_tls == "insecure" and not is_loopback(self.ops_listen)
+
+    def mutual_tls(self) -> MutualTls:
+        """For both ends of ops ports. Raises ConfigError."""
+        return MutualTls(self.tls_cert, self.tls_key, self.tls_ca, self.trust_domain)
 
     def needs(self) -> Needs:
         """What the process that is told this reads, and where it listens and connects. Its lockdown allows no more."""
         needs = Needs().reading(self.tls_cert, self.tls_key, self.tls_ca)
-        return needs.binding(self.listen, self.ops_listen)
+        return self._tracing_needs(needs.binding(self.listen, self.ops_listen))
+
+    def _tracing_needs(self, needs: Needs) -> Needs:
+        if self.tracing == "off":
+            return needs
+        if self.tracing_ca is None and not is_loopback(self.tracing_endpoint):
+            raise ConfigError("MAYFLY_TRACING_CA: must be set: spans leave this machine by TLS only")
+        if (self.tracing_cert is None) != (self.tracing_key is None):
+            raise ConfigError("MAYFLY_TRACING_CERT, MAYFLY_TRACING_KEY: must both be set, or none of them")
+        if self.tracing_cert is not None and self.tracing_ca is None:
+            raise ConfigError("MAYFLY_TRACING_CA: must be set with MAYFLY_TRACING_CERT")
+        needs = needs.reading(self.tracing_ca, self.tracing_cert, self.tracing_key)
+        return needs.connecting([self.tracing_endpoint])
 
 
 S = TypeVar("S", bound=MeshSettings)
@@ -96,11 +143,13 @@ def load(settings: type[S], service: str) -> S:
     """Reads the environment into ``settings``.
 
     Raises ConfigError with one line that names the variable and what is wrong with it. A variable that looks like
-    this service's own (``MAYFLY_<SERVICE>_…``) but isn't one is an error too: it is most likely misspelt.
+    this service's own (``MAYFLY_<SERVICE>_…``, ``MAYFLY_TRACING_…``) but isn't one is an error too: it is most likely
+    misspelt.
     """
     known = {f"MAYFLY_{name.upper()}" for name in settings.model_fields}
+    own = (f"MAYFLY_{service.upper()}_", "MAYFLY_TRACING_")
     for name in os.environ:
-        if name.upper().startswith(f"MAYFLY_{service.upper()}_") and name.upper() not in known:
+        if name.upper().startswith(own) and name.upper() not in known:
             raise ConfigError(f"{name}: no such setting")
     try:
         loaded = settings()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -14,6 +14,8 @@ from mesh.log_fields import is_allowed
 
 withheld = 0
 """How many fields were not printed since the start."""
+context: Callable[[], Mapping[str, str]] = dict
+"""What every line says of the work in which it is printed: the ids of a trace, where there are traces."""
 
 
 def _allow(_logger: object, _name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -33,7 +35,7 @@ def configure(service: str, instance: str) -> None:
 
     def name(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         # Not as context variables: worker threads don't inherit them.
-        return {**event, "service": service, "instance": instance}
+        return {**context(), **event, "service": service, "instance": instance}
 
     structlog.configure(
         processors=[

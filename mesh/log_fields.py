@@ -14,7 +14,7 @@ ALLOWED = frozenset(
         """
         event level timestamp service instance epoch photo_id reason outcome code method holder peer address ops_address
         seconds count bytes sequence error_type error_at control fact setting state signal version engine scene_id step
-        attempt origin index size registry
+        attempt origin index size registry trace_id span_id
         """,
     )
 )

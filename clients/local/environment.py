@@ -21,6 +21,7 @@ DRAIN_SECONDS = 10.0
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 # A person may set these for every service, and MAYFLY_<SERVICE>_… for one.
 _COMMON = ("MAYFLY_DRAIN_SECONDS", "MAYFLY_REFLECTION", "MAYFLY_MAX_CONCURRENT_STREAMS", "MAYFLY_LOCKDOWN")
+_TRACING = "MAYFLY_TRACING"
 _CONTENT = ("MAYFLY_RENDER_C2PA_CERT", "MAYFLY_RENDER_C2PA_KEY")
 _ALSO = {"purge": ("MAYFLY_REDIS_",), "render": ("MAYFLY_MODEL_DIR",)}
 
@@ -73,7 +74,7 @@ def build(
     service = service_of(name)
     own = (f"MAYFLY_{service.upper()}_", *_ALSO.get(service, ()))
     environment = {name: value for name, value in os.environ.items() if name in _INHERITED or name in _COMMON}
-    environment |= {name: value for name, value in os.environ.items() if name.startswith(own)}
+    environment |= {name: value for name, value in os.environ.items() if name.startswith((*own, _TRACING))}
     pki = Pki(state.pki)
     environment |= {
         # -P (below) keeps a stranger's working folder off the path; the source's root must then be named.

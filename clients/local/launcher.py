@@ -24,8 +24,13 @@ class Launcher:
     """record: what runs, or should; the same as in mesh.json."""
 
     def __init__(
-        self, state: StateFolder, overrides: Mapping[str, Mapping[str, str]], modules: Mapping[str, str]
+        self,
+        state: StateFolder,
+        overrides: Mapping[str, Mapping[str, str]],
+        modules: Mapping[str, str],
+        kept: str = "allowed",
     ) -> None:
+        self._kept = kept
         self._state = state
         self._modules = modules
         self._overrides = overrides
@@ -100,7 +105,7 @@ class Launcher:
         service = environment.service_of(name)
         argv = [sys.executable, "-P", "-m", self._modules.get(service, f"services.{service}")]
         log = self._state.service_logs / f"{name}.log"
-        return spawn(argv, env=env, cwd=self._state.root, log=log, kept="allowed")
+        return spawn(argv, env=env, cwd=self._state.root, log=log, kept=self._kept)
 
     def _overrides_of(self, name: str) -> Mapping[str, str]:
         """A replica has its service's, and its own."""

@@ -30,7 +30,8 @@ class LocalMesh:
     """One mesh. Several can run side by side, each with its own state folder.
 
     overrides: service -> environment variables for it alone, which win over ours. purges: replicas of purge, which are
-    called "purge", "purge-1", … modules: service -> the module that is run instead of it (tests).
+    called "purge", "purge-1", … modules: service -> the module that is run instead of it (tests). kept: what the log
+    files have of the services' output, see ``log_keeper``; all of it is for tests, too.
     """
 
     def __init__(
@@ -40,10 +41,11 @@ class LocalMesh:
         *,
         purges: int = 1,
         modules: Mapping[str, str] | None = None,
+        kept: str = "allowed",
     ) -> None:
         self.state = StateFolder(state)
         self._names = processes(purges)
-        self._launcher = Launcher(self.state, overrides or {}, modules or {})
+        self._launcher = Launcher(self.state, overrides or {}, modules or {}, kept)
 
     # What callers need to know.
 

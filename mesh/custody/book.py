@@ -104,6 +104,7 @@ class CustodyBook:
         self._attended: dict[str, str] = {}
         self._held: dict[str, Custody] = {}
         self._revoked: dict[str, float] = {}
+        self._unleased = metrics.unleased.labels(service)  # from 0 on, so that the first one is seen as a rise
         metrics.custody_oldest.set_function(self._oldest)
         metrics.custody_overdue.set_function(self._overdue)
 
@@ -145,12 +146,14 @@ class CustodyBook:
             )
         self._forget_revocations()
         if lease.photo_id in self._revoked:
+            self.unleased()
             raise no_such_photo()
         if lease.photo_id in self._held:
             raise Invalid("PHOTO_IN_USE", "This photo already serves a request.", field="photo_id")
         # The wall clock is read once, here: from now on the photo's end is kept by the monotonic one.
         remaining = min(lease.expire_time - self.clock.wall(), MAX_LEASE_SECONDS)
         if remaining <= 0:
+            self.unleased()
             raise Overdue("LEASE_EXPIRED", "The lease has ended; start again.")
         custody = Custody(self, lease, drop, remaining)
         self._held[lease.photo_id] = custody
@@ -158,6 +161,10 @@ class CustodyBook:
         if self.listener is not None:
             self.listener.held(lease)
         return custody
+
+    def unleased(self) -> None:
+        """A photo came without a live lease: with none at all, or with one that has ended or was taken back (R1)."""
+        self._unleased.inc()
 
     def revoke(self, lease: LeaseRef) -> None:
         """Drops the photo if it is here, takes nothing of it from now on, and confirms once it is gone."""

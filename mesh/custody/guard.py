@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from mesh.custody.book import Custody, CustodyBook, LeaseRef
 from mesh.errors import MeshError
+from mesh.tracing import spans
 
 
 @asynccontextmanager
@@ -26,6 +27,8 @@ async def in_custody(book: CustodyBook, lease: LeaseRef) -> AsyncIterator[Custod
         task.cancel()
 
     custody = book.hold(lease, drop)
+    spans.note(photo_id=lease.photo_id)
+    spans.event("held")
     try:
         yield custody
     except asyncio.CancelledError as cancelled:
@@ -39,6 +42,7 @@ async def in_custody(book: CustodyBook, lease: LeaseRef) -> AsyncIterator[Custod
         raise
     finally:
         custody.release()
+        spans.event("released")
 
 
 def _forget(error: BaseException) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mesh.custody.book import LeaseRef
+from mesh.custody.book import CustodyBook, LeaseRef
 from mesh.errors import Invalid
 
 PHOTO_ID = "mayfly-photo-id"
@@ -29,6 +29,15 @@ def from_metadata(metadata: Metadata | None) -> LeaseRef:
     if not expire.isdecimal() or len(expire) > 15:
         raise Invalid("LEASE_MISSING", "The call must name its lease in its metadata.", field=EXPIRE_TIME)
     return LeaseRef(found.get(PHOTO_ID, ""), int(expire) / 1000, found.get(REGISTRY, ""))
+
+
+def require_lease(book: CustodyBook, metadata: Metadata | None) -> LeaseRef:
+    """As ``from_metadata``, for a call that brings a photo: one without a lease is counted (R1)."""
+    try:
+        return from_metadata(metadata)
+    except Invalid:
+        book.unleased()
+        raise
 
 
 def to_metadata(lease: LeaseRef) -> tuple[tuple[str, str], ...]:

@@ -51,6 +51,7 @@ class CustodyStream:
         self._stub = custody_pb2_grpc.CustodyServiceStub(channel)
         self._target = target
         self._hello = hello
+        book.metrics.custody_stream_up.admit(registry=(target,))
         self._up = book.metrics.custody_stream_up.labels(book.service, target)
         self._registry = ""
         self._outbox = Outbox()

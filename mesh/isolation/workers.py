@@ -20,6 +20,7 @@ from mesh.isolation.wire import Buffer
 from mesh.lockdown.policy import Strictness, accept
 from mesh.log import get_logger
 from mesh.tasks import outlast
+from mesh.tracing import spans
 
 _log = get_logger()
 _GONE_WITHIN = 5.0
@@ -110,7 +111,12 @@ class Workers:
         Whatever happens, and when cancelled too, this returns only once the child is gone, memory and all.
         Raises what ``errors`` says, or Unavailable.
         """
+        with spans.span("decoder"):
+            return await self._run(payload, seconds)
+
+    async def _run(self, payload: Sequence[Buffer], seconds: float) -> bytearray:
         async with self._free:
+            spans.event("started")
             began = time.perf_counter()
             self._metrics.running.inc()
             outcome, code = Outcome.CANCELLED, ""
@@ -121,6 +127,7 @@ class Workers:
             except Ended as ended:
                 outcome, code = ended.outcome, ended.code
             finally:
+                spans.note(outcome=outcome.value)
                 self._metrics.running.dec()
                 self._metrics.jobs[outcome].inc()
                 self._metrics.seconds.observe(time.perf_counter() - began)

@@ -76,6 +76,15 @@ def is_looked_up(host: str) -> bool:
     return False
 
 
+def is_loopback(address: str) -> bool:
+    """Whether HOST:PORT stays on this machine."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _for_ipv6(addresses: Iterable[str]) -> set[int]:
     """gRPC takes a machine on which it can't bind any free port of ::1 for one without IPv6."""
     return {ANY_FREE} if any(address.startswith("[") for address in addresses) else set()

@@ -8,13 +8,16 @@ from mesh.middleware.authorizing import Authorizing
 from mesh.middleware.call import Interceptor
 from mesh.middleware.explaining import Explaining
 from mesh.middleware.metering import Metering
+from mesh.middleware.tracing import Tracing
 
 
 def inside(metrics: MeshMetrics, allowed: AllowList, trust_domain: str) -> Interceptor:
     """For services that only services call."""
-    return Interceptor((Metering(metrics), Explaining(), Authorizing(allowed, trust_domain)))
+    return Interceptor(
+        (Tracing(begins=False), Metering(metrics), Explaining(), Authorizing(allowed, trust_domain)),
+    )
 
 
 def edge(metrics: MeshMetrics) -> Interceptor:
     """For the gateway, whose callers are people's apps: it authenticates them itself, by token."""
-    return Interceptor((Metering(metrics), Explaining()))
+    return Interceptor((Tracing(begins=True), Metering(metrics), Explaining()))

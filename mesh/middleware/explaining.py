@@ -11,6 +11,7 @@ from mesh import status
 from mesh.errors import Internal, MeshError
 from mesh.log import error_at, get_logger
 from mesh.middleware.call import Call, Proceed
+from mesh.tracing import spans
 
 _log = get_logger()
 _HANG_UP_SECONDS = 0.25
@@ -23,9 +24,12 @@ class Explaining:
         try:
             return await proceed()
         except MeshError as error:
+            spans.failed(error)
             await status.abort(call.context, error)
         except grpc.aio.AioRpcError as error:
-            await status.abort(call.context, status.from_rpc(error))
+            meant = status.from_rpc(error)
+            spans.failed(meant)
+            await status.abort(call.context, meant)
         except grpc.aio.AbortError:
             raise
         except grpc.aio.InternalError as error:
@@ -37,5 +41,6 @@ class Explaining:
             await self._unexpected(call, error)
 
     async def _unexpected(self, call: Call, error: Exception) -> NoReturn:
+        spans.failed(error)
         _log.error("internal_error", method=call.method, error_type=type(error).__name__, error_at=error_at(error))
         await status.abort(call.context, Internal("INTERNAL", "Internal error."))

@@ -40,8 +40,12 @@ class HttpReader:
         whole_seconds: float = WHOLE_SECONDS,
         attempts: int = ATTEMPTS,
         sleep: Callable[[float], None] = time.sleep,
+        connect: Callable[[float], http.client.HTTPConnection] | None = None,
     ) -> None:
-        """ca: PEM, instead of the system's. Raises ValueError for what is no http or https URL."""
+        """ca: PEM, instead of the system's. connect: makes each connection, with this time-out, instead of the URL.
+
+        Raises ValueError for what is no http or https URL.
+        """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("a log's URL is http://host/path or https://host/path")
@@ -50,7 +54,9 @@ class HttpReader:
         self.url = url
         self._host, self._port = parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/") + "/"
-        self._tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
+        is_ours = parts.scheme == "https" and connect is None
+        self._tls = ssl.create_default_context(cafile=ca) if is_ours else None
+        self._connect = connect
         self._seconds, self._whole, self._attempts, self._sleep = seconds, whole_seconds, attempts, sleep
         self._mine = threading.local()
 
@@ -98,7 +104,9 @@ class HttpReader:
     def _connection(self) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection | None = getattr(self._mine, "connection", None)
         if connection is None:
-            if self._tls is not None:
+            if self._connect is not None:
+                connection = self._connect(self._seconds)
+            elif self._tls is not None:
                 connection = http.client.HTTPSConnection(
                     self._host, self._port, timeout=self._seconds, context=self._tls
                 )

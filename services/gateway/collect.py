@@ -18,6 +18,8 @@ from mesh.custody.book import PHOTO_ID, Custody, CustodyBook
 from mesh.custody.guard import in_custody
 from mesh.errors import Invalid, NotFound, Unavailable, no_such_photo
 from mesh.tasks import Tasks
+from mesh.tracing import spans
+from mesh.tracing.marks import Marks
 from services.gateway import messages
 from services.gateway.client import Client
 from services.gateway.parking import Parking
@@ -96,6 +98,10 @@ class Collector:
         return await self._insist(lambda: self._registry.settle_collected(wanted, holders), until)
 
     async def _collect(self, client: Client, owner: bytes, wish: Wish) -> None:
+        with spans.span("collection", photo_id=wish.photo_id):
+            await self._collect_it(client, owner, wish)
+
+    async def _collect_it(self, client: Client, owner: bytes, wish: Wish) -> None:
         wanted = wish.of(owner)
         ended = await self._take_over(client, wanted)
         try:
@@ -108,6 +114,7 @@ class Collector:
         bundle = await self._insist(
             lambda: self._registry.settle(wish.photo_id, [self._holder], collected=True), expire
         )
+        spans.event("settled")
         await client.write(messages.receipt(wish.photo_id, bundle))
 
     async def _take_over(self, client: Client, wanted: Collection) -> asyncio.Event:
@@ -126,6 +133,7 @@ class Collector:
         try:
             async with self._registry.claim(wanted) as claim:
                 self._remember(claim)
+                spans.event("claimed")
                 parking = Parking(wish.token.parking_key(wish.photo_id), wish.photo_id, first=wish.received)
                 await self._stream(outgoing, claim, parking, wish.received)
                 return claim.lease.expire_time
@@ -139,9 +147,12 @@ class Collector:
             return  # all of it has arrived before
         try:
             async with in_custody(self._book, claim.lease) as custody:
+                marks = Marks("picture")
                 async for segment in claim.segments:
                     at += 1
                     await _pass_on(outgoing, custody, parking.open(segment, last=at == claim.segment_count))
+                    marks.piece()
+                marks.end()
                 if at != claim.segment_count:
                     raise no_such_photo()
         except Invalid as error:

@@ -9,6 +9,8 @@ from enum import Enum
 from mesh import frames
 from mesh.clock import Clock
 from mesh.custody.book import Custody
+from mesh.tracing import spans
+from mesh.tracing.marks import Marks
 from services.gateway import messages
 from services.gateway.client import Client, ClientGone
 from services.gateway.parking import Parking
@@ -36,17 +38,20 @@ class Delivery:
         self._custody = custody
         self._key = key
         self._seconds = seconds
+        self._marks = Marks("picture")
 
     async def run(self, picture: Picture, holders: Sequence[str]) -> Outcome:
         """Delivers or parks. ``holders``: every process that has had the photo until now."""
         try:
             while await self._hand_out(picture):
                 pass
+            self._marks.end()
             outcome = Outcome.DELIVERED if await self._confirmed() else Outcome.UNCONFIRMED
         except ClientGone:
             outcome = Outcome.PARKED
         if outcome is not Outcome.DELIVERED:
             await self._park(picture, holders)
+        spans.event(outcome.value)
         return outcome
 
     async def _hand_out(self, picture: Picture) -> bool:
@@ -56,6 +61,7 @@ class Delivery:
             return False
         with self._custody.passing(len(frame)):
             await self._client.write(frame)
+        self._marks.piece()
         return True
 
     async def _confirmed(self) -> bool:

@@ -15,6 +15,7 @@ from mesh.custody.guard import in_custody
 from mesh.errors import Aborted, MeshError, Unavailable
 from mesh.log import get_logger
 from mesh.tasks import Tasks
+from mesh.tracing import spans
 from services.gateway import messages
 from services.gateway.authentication import Caller
 from services.gateway.client import Client
@@ -48,13 +49,14 @@ class Route:
 
 
 class Journey:
-    """One photo. ``run`` is called once, in a task of its own."""
+    """One photo. ``run`` is called once, in a task of its own. cost: the scene's class."""
 
-    def __init__(self, route: Route, client: Client, caller: Caller, start: Start) -> None:
+    def __init__(self, route: Route, client: Client, caller: Caller, start: Start, cost: str) -> None:
         self._route = route
         self._client = client
         self._caller = caller
         self._start = start
+        self._cost = cost
         self._token = ResumeToken.new()
         self._photo_id = ""
         self._holders: list[str] = [route.holder]
@@ -70,8 +72,9 @@ class Journey:
         except BaseException as error:
             self._give_up(error)
             raise
+        spans.note(outcome=outcome.value)
         self._route.metrics.journeys.labels(outcome.value).inc()
-        self._route.metrics.seconds.observe(self._route.clock.monotonic() - began)
+        self._route.metrics.seconds.labels(self._cost).observe(self._route.clock.monotonic() - began)
         if outcome is Outcome.DELIVERED:
             await self._settle()
         elif outcome is Outcome.UNCONFIRMED:
@@ -90,6 +93,7 @@ class Journey:
             policy_version=self._start.policy_version,
         )
         self._photo_id = lease.photo_id
+        spans.note(photo_id=lease.photo_id)
         return lease
 
     async def _accept(self, lease: LeaseRef) -> None:
@@ -100,6 +104,7 @@ class Journey:
             max_photo_bytes=self._route.max_photo_bytes,
         )
         await self._client.write(message)
+        spans.event("accepted")
 
     def _give_up(self, error: BaseException) -> None:
         reason = revocation_reason(error)
@@ -122,7 +127,9 @@ class Journey:
         _log.warning("revocation_left_to_expiry", photo_id=self._photo_id)
 
     async def _settle(self) -> None:
-        await self._client.write(messages.receipt(self._photo_id, await self._settled()))
+        bundle = await self._settled()
+        spans.event("settled")
+        await self._client.write(messages.receipt(self._photo_id, bundle))
 
     async def _settled(self) -> bytes:
         for attempt in range(_SETTLE_ATTEMPTS):

@@ -50,6 +50,14 @@ def parse_start(message: bytes | None, policy_versions: Sequence[str]) -> pb.Ren
     return start
 
 
+def is_photo(message: bytes | None) -> bool:
+    """Whether a client's message carries bytes of a photo."""
+    try:
+        return bool(pb.RenderRequest.FromString(message or b"").WhichOneof("message") == "chunk")
+    except DecodeError:
+        return False
+
+
 def _check_request_id(value: str) -> None:
     try:
         canonical = str(uuid.UUID(value)) == value

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -126,7 +126,9 @@ class Registry:
         self._replicas = Replicas(channels, book, clock)
         self._asking = Asking(self._replicas, clock)
         self._rinses = [Rinsing(channel) for channel in channels.values()]
-        self._carried = False
+        self._carried = False  # whether ciphertext has passed since the last rinse
+        self.after_passing: Callable[[], None] = lambda: None
+        """Called when a parked picture has passed: the connections are to be rinsed."""
 
     async def grant(
         self,
@@ -180,25 +182,25 @@ class Registry:
     async def _park(
         self, stub: Stub, photo_id: str, holders: Sequence[str], segments: AsyncGenerator[bytes, None], seconds: float
     ) -> None:
-        self._carried = True
         # Written one by one: were gRPC given an iterator, an error in it would come out as a cancellation.
         call = stub.Park(timeout=seconds)
 
         async def write(request: pb.ParkRequest) -> None:
             await streams.write(call, request.SerializeToString())
 
-        try:
-            await write(pb.ParkRequest(start=pb.ParkStart(photo_id=photo_id, holders=holders)))
-            count = 0
-            async with aclosing(segments):
-                async for segment in segments:
-                    count += 1
-                    await write(pb.ParkRequest(segment=segment))
-            await write(pb.ParkRequest(seal=pb.ParkSeal(segment_count=count)))
-            await call.done_writing()
-            await call
-        finally:
-            call.cancel()
+        with self._passing():
+            try:
+                await write(pb.ParkRequest(start=pb.ParkStart(photo_id=photo_id, holders=holders)))
+                count = 0
+                async with aclosing(segments):
+                    async for segment in segments:
+                        count += 1
+                        await write(pb.ParkRequest(segment=segment))
+                await write(pb.ParkRequest(seal=pb.ParkSeal(segment_count=count)))
+                await call.done_writing()
+                await call
+            finally:
+                call.cancel()
 
     async def settle_collected(self, wanted: Collection, holders: Sequence[str]) -> bytes:
         """Ends the lease as collected by this claimant; the receipt bundle. NotFound if it was another, or nobody."""
@@ -228,24 +230,24 @@ class Registry:
             call = stub.Claim(request, timeout=MAX_LEASE_SECONDS)
             return call, await _first(call, seconds)
 
-        self._carried = True
-        call, first = await self._asking.about(wanted.photo_id, self._to(begin))
-        try:
+        with self._passing():
+            call, first = await self._asking.about(wanted.photo_id, self._to(begin))
+            try:
 
-            async def segments() -> AsyncIterator[bytes]:
-                message: object = first
-                while isinstance(message, pb.ClaimResponse):
-                    if message.segment:
-                        yield message.segment
-                    message = await streams.read(call.read())
+                async def segments() -> AsyncIterator[bytes]:
+                    message: object = first
+                    while isinstance(message, pb.ClaimResponse):
+                        if message.segment:
+                            yield message.segment
+                        message = await streams.read(call.read())
 
-            home = self._replicas.home(wanted.photo_id)
-            lease = LeaseRef(wanted.photo_id, first.expire_time.ToNanoseconds() / 1e9, home)
-            yield Claim(lease, first.segment_count, segments(), first.again)
-        except grpc.RpcError as error:
-            raise status.from_rpc(error) from None
-        finally:
-            call.cancel()
+                home = self._replicas.home(wanted.photo_id)
+                lease = LeaseRef(wanted.photo_id, first.expire_time.ToNanoseconds() / 1e9, home)
+                yield Claim(lease, first.segment_count, segments(), first.again)
+            except grpc.RpcError as error:
+                raise status.from_rpc(error) from None
+            finally:
+                call.cancel()
 
     async def return_claim(self, wanted: Collection) -> None:
         request = pb.ReturnClaimRequest(
@@ -254,12 +256,23 @@ class Registry:
         asked = self._to(lambda stub, seconds: stub.ReturnClaim(request, timeout=seconds))
         await self._asking.about(wanted.photo_id, asked)
 
+    @contextmanager
+    def _passing(self) -> Iterator[None]:
+        """A parked picture passes. A rinse that comes meanwhile, for another photo, comes before its last bytes."""
+        self._carried = True
+        try:
+            yield
+        finally:
+            self._carried = True
+            self.after_passing()
+
     async def rinse(self) -> bool:
         """Rinses the connections if a parked picture has passed since the last time. False: it is to be tried again."""
         carried, self._carried = self._carried, False
-        if carried and not all(await asyncio.gather(*(rinse() for rinse in self._rinses))):
-            self._carried = True
-        return not self._carried
+        if not carried or all(await asyncio.gather(*(rinse() for rinse in self._rinses))):
+            return True
+        self._carried = True
+        return False
 
     async def receipt(self, photo_id: str, *, wait_for_inclusion: bool) -> bytes:
         """The receipt bundle of an ended lease. NotFound."""

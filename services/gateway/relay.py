@@ -8,6 +8,8 @@ from __future__ import annotations
 from mesh import frames
 from mesh.custody.book import Custody
 from mesh.errors import Aborted, Invalid
+from mesh.tracing import spans
+from mesh.tracing.marks import Marks
 from services.gateway import messages
 from services.gateway.client import Client, ClientGone
 from services.gateway.hop import Hop
@@ -22,6 +24,7 @@ class Relay:
         self._custody = custody
         self._scrub = scrub
         self._render = render
+        self._marks = Marks("photo")
 
     async def run(self) -> bytes:
         """The picture's first frame. Raises the first pump's error."""
@@ -42,6 +45,11 @@ class Relay:
         field, at = frames.sole_field(raw)
         if field not in (frames.CHUNK, frames.SEAL):
             raise Invalid("MALFORMED_FRAME", "After `start` come chunks and then a seal.", field="message")
+        if field == frames.SEAL:
+            self._marks.end()
+            spans.event("seal")
+        else:
+            self._marks.piece()
         with self._custody.passing(len(raw) - at):
             await self._scrub.write(raw)
         return field != frames.SEAL
@@ -60,6 +68,7 @@ class Relay:
         with self._custody.passing(len(raw) - at):
             await self._render.write(raw)
         if field == frames.SEAL:
+            spans.event("scrubbed")
             await self._tell(messages.scrubbed(raw))
         return True
 

@@ -38,8 +38,11 @@ class Scenes:
         await self._refresh(_FRESH_SECONDS)
         return [_localized(scene, locale, with_previews=with_previews) for scene in self._scenes.values()]
 
-    async def check(self, scene_id: str, caption_id: str) -> None:
-        """Invalid(UNKNOWN_SCENE, UNKNOWN_CAPTION) unless there is such a scene with such words."""
+    async def check(self, scene_id: str, caption_id: str) -> str:
+        """What the scene costs, as render says: "light", "standard" or "heavy".
+
+        Raises Invalid(UNKNOWN_SCENE, UNKNOWN_CAPTION) unless there is such a scene with such words.
+        """
         await self._refresh(_FRESH_SECONDS)
         if not self._has(scene_id, caption_id):
             await self._refresh(_MISSED_SECONDS)
@@ -49,6 +52,7 @@ class Scenes:
             raise Invalid(
                 "UNKNOWN_CAPTION", "The scene has no such caption; take one from its list.", field="start.caption_id"
             )
+        return self._scenes[scene_id].cost
 
     def _has(self, scene_id: str, caption_id: str) -> bool:
         scene = self._scenes.get(scene_id)

@@ -12,12 +12,13 @@ from mayfly.gateway.v1 import gateway_pb2 as pb
 from mesh.context import ServerContext
 from mesh.custody.book import PHOTO_ID
 from mesh.errors import Invalid, Unavailable, no_such_photo
+from mesh.tracing import spans
 from services.gateway.admission import Admission
 from services.gateway.authentication import Authenticator
 from services.gateway.client import Client
 from services.gateway.collect import Collector, Wish
 from services.gateway.journey import Journey, Route
-from services.gateway.order import parse_start
+from services.gateway.order import is_photo, parse_start
 from services.gateway.peers import Registry
 from services.gateway.reasons import REQUESTED
 from services.gateway.scenes import Scenes
@@ -67,12 +68,12 @@ class PhotoServicer:
         caller = self._authenticator.caller(context.invocation_metadata())
         client = Client(context)
         start = await self._start(client)
-        await self._scenes.check(start.scene_id, start.caption_id)
+        cost = await self._scenes.check(start.scene_id, start.caption_id)
         ticket = self._admission.admit(caller.owner, start.byte_count)
 
         async def run() -> None:
-            with ticket:
-                await Journey(self._route, client, caller, start).run()
+            with ticket, spans.span("journey", scene_id=start.scene_id, cost=cost, service_class=caller.service_class):
+                await Journey(self._route, client, caller, start, cost).run()
 
         journey = self._route.tasks.spawn(run())
         try:
@@ -91,6 +92,8 @@ class PhotoServicer:
                 message = await client.read()
         except TimeoutError:
             raise Invalid("START_MISSING", "The first message must be `start`, at once.", field="start") from None
+        if is_photo(message):
+            self._route.book.unleased()  # refused below, as every first message that isn't `start`
         return parse_start(message, self._policy_versions)
 
     async def collect(self, request: pb.CollectRequest, context: ServerContext) -> None:

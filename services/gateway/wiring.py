@@ -63,4 +63,5 @@ def build(settings: GatewaySettings, lockdown: Lockdown) -> App:
         server.serve_reflection((SERVICE,))
     journeys = Journeys(tasks, settings.drain_seconds)
     sweep = parts.sweep(book, (rinse.Rinsing(ingest.channel), rinse.Rinsing(render.channel), registry.rinse))
+    registry.after_passing = sweep.soon
     return parts.app(purge, ingest, render, stream, journeys, sweep, server=server)

@@ -14,9 +14,11 @@ from mesh.attestation import Attester, Statement
 from mesh.context import ServerContext
 from mesh.custody.book import Custody, CustodyBook
 from mesh.custody.guard import in_custody
-from mesh.custody.metadata import HOLDER, from_metadata
+from mesh.custody.metadata import HOLDER, require_lease
 from mesh.errors import Aborted, Invalid
 from mesh.log import get_logger
+from mesh.tracing import spans
+from mesh.tracing.marks import Marks
 from services.ingest.isolated.convert import Converter
 from services.ingest.isolated.passage import Passage
 from services.ingest.limits import Limits
@@ -58,7 +60,7 @@ class IngestServicer:
 
     async def scrub(self, _frames: object, context: ServerContext) -> None:
         """IngestService.Scrub."""
-        lease = from_metadata(context.invocation_metadata())
+        lease = require_lease(self._book, context.invocation_metadata())
         await context.send_initial_metadata(((HOLDER, self._holder),))
         async with in_custody(self._book, lease) as custody:
             try:
@@ -82,6 +84,7 @@ class IngestServicer:
         scrubber, framer, digest = Passage(self._limits, self._converter), frames.Framer(), hashlib.sha256()
         sent: list[memoryview] = []
         announced = False
+        marks = Marks("photo")
 
         async def send(frame: bytes) -> None:
             nonlocal announced
@@ -100,11 +103,14 @@ class IngestServicer:
                 raise Aborted("UPLOAD_UNSEALED", "The upload ended without its seal; send the photo again.")
             field, at = frames.sole_field(raw)
             if field == frames.SEAL:
+                marks.end()
+                spans.event("seal")
                 break
             if field != frames.CHUNK:
                 raise Invalid("MALFORMED_FRAME", "An upload holds chunks and then a seal.", field="message")
             chunk = frames.take_chunk(raw, at)
             custody.took(len(chunk))
+            marks.piece()
             for frame in framer.add(verifier.feed(scrubber.feed(chunk))):
                 await send(frame)
         if _sealed_count(raw) != custody.byte_count:
@@ -125,6 +131,7 @@ class IngestServicer:
         if self._decode_check:
             await self._converter.check(facts.format, sent)
         await context.write(self._seal(custody.lease.photo_id, framer.byte_count, digest.digest(), facts))
+        spans.event("scrubbed")
         return facts
 
     def _seal(self, photo_id: str, byte_count: int, digest: bytes, facts: Facts) -> bytes:

@@ -36,6 +36,7 @@ class Lane:
         self._waiting = 0
         self._scheduled = False
         self._running: set[asyncio.Task[None]] = set()
+        self._most = 0  # batches at once, at the most, since connections were rinsed
         self.round_trips = 0
 
     def send(self, group: Group) -> asyncio.Future[list[Any]]:
@@ -53,6 +54,11 @@ class Lane:
             loop.call_soon(self._flush)
         return future
 
+    async def rinse(self, group: Group) -> None:
+        """The group over as many connections as batches were under way at once since the last time: each its own."""
+        most, self._most = max(1, self._most), len(self._running)
+        await asyncio.gather(*(self._exchange(group) for _ in range(most)))
+
     async def idle(self, within: float) -> None:
         """Waits until nothing is under way, for so many seconds at most."""
         while self._running:
@@ -65,6 +71,7 @@ class Lane:
         while self._queue and len(self._running) < IN_FLIGHT:
             task = asyncio.ensure_future(self._run(self._take()))
             self._running.add(task)
+            self._most = max(self._most, len(self._running))
             task.add_done_callback(self._done)
 
     def _take(self) -> list[_Waiting]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class Entry:
     parked:    bytes that are parked.
     taken:     since when this replica knows that the lease is its own, monotonic; -infinity after a restart, until the
                registry has confirmed it.
+    due:       when somebody first wanted its end, Unix seconds; infinity before that.
     doubtful:  whether its end was sent to the registry, and no answer came.
     waiters:   woken by the next change.
     """
@@ -46,6 +48,7 @@ class Entry:
     since: Mapping[str, float] = field(default_factory=lambda: _NEVER)
     parked: int = 0
     taken: float = 0.0
+    due: float = math.inf
     doubtful: bool = False
     waiters: list[asyncio.Future[None]] | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
@@ -15,6 +16,7 @@ from services.purge.lease import End, Lease
 from services.purge.ledger import Ledger, Logged
 from services.purge.metrics import PurgeMetrics
 from services.purge.receipt import Receipt
+from services.purge.residency import Residency
 from services.purge.statement import Profile
 
 _RETRY = 1.0  # seconds between attempts at a log that is away
@@ -34,10 +36,20 @@ class Holders(Protocol):
 class Closing:
     """``unlogged`` counts receipts that the log has refused so far; they are tried again."""
 
-    def __init__(self, *, ledger: Ledger, book: Book, holders: Holders, clock: Clock, metrics: PurgeMetrics) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        book: Book,
+        holders: Holders,
+        residency: Residency,
+        clock: Clock,
+        metrics: PurgeMetrics,
+    ) -> None:
         self._ledger = ledger
         self._book = book
         self._holders = holders
+        self._residency = residency
         self._clock = clock
         self._metrics = metrics
         self.unlogged = 0
@@ -74,6 +86,16 @@ class Closing:
             self._holders.revoke(entry.photo_id, entry.expire)
         self._metrics.ended.labels(end.outcome.value, end.reason).inc()
         self._metrics.receipts.labels(end.outcome.value).inc()
+
+    def over(self, entry: Entry, end: End, receipted: float = math.inf) -> None:
+        """Its keys are gone, too. receipted: when ``close`` was called, Unix seconds, if not just now."""
+        self._residency.over(
+            end.outcome.value,
+            granted=entry.grant.granted if entry.grant else None,
+            due=min(entry.due, end.at),
+            expire=entry.expire,
+            receipted=receipted,
+        )
 
     async def _insist(self, record: Callable[[], Awaitable[T]], count: int = 1) -> T:
         """Until the log takes it: a receipt is owed."""

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from mesh.clock import Clock
 from mesh.errors import NotFound, Unavailable
+from mesh.instruments.declare import HOLDERS
 from mesh.log import get_logger
 from mesh.transparency.keys import SigningKey
+from services.purge import metrics as names
 from services.purge.address import RedisAddress
 from services.purge.adoption import Adoption
 from services.purge.attest import Attestation
@@ -32,6 +34,7 @@ from services.purge.reaper import Reaper
 from services.purge.reconcile import Reconcile
 from services.purge.recovery import Recovery
 from services.purge.registry import Registry
+from services.purge.residency import Residency
 from services.purge.routing import Routing, elsewhere
 from services.purge.shards import Shards, ended_in_shard
 from services.purge.tally import Totals
@@ -58,6 +61,7 @@ class Core:
     ) -> None:
         self.shards = shards = shards or Shards((), ended_in_shard, clock)
         self._metrics = metrics
+        residency = Residency(clock, metrics, terms.ceiling)
         self.clock = clock
         self.link = Link(redis)
         self.registry = Registry(self.link, name)
@@ -85,6 +89,7 @@ class Core:
             holders=self.custody,
             writer=self.custody.writer,
             fence=Fence(registry=self.registry, presence=self.presence, shards=shards, clock=clock),
+            residency=residency,
             moved=self.debts.move,
             clock=clock,
             metrics=metrics,
@@ -105,6 +110,7 @@ class Core:
             endings=self.endings,
             reconcile=self.reconcile,
             debts=self.debts,
+            residency=residency,
             clock=clock,
             metrics=metrics,
         )
@@ -264,17 +270,17 @@ def _show(core: Core, metrics: PurgeMetrics) -> None:
     metrics.leases(book)
     metrics.registry(attestation, lambda: core.link.up)
     gauge = metrics.gauge
-    gauge("mayfly_lease_overdue_seconds", "How far the oldest live lease is past its end.", core.reaper.overdue_seconds)
-    gauge("mayfly_receipts_unlogged", "Receipts that the log has not taken yet.", lambda: core.endings.unlogged)
-    awaited = "Leases granted here and taken over by another replica, whose receipts were not seen yet."
-    gauge("mayfly_receipts_awaited", awaited, lambda: len(core.debts))
-    gauge("mayfly_reaper_leader", "1 while this replica leads.", lambda: core.leadership.leads)
-    gauge("mayfly_reaper_term", "The leader's term, as far as this replica knows.", lambda: core.leadership.term)
-    gauge("mayfly_revocations_unconfirmed", "Ends that wait for a holder.", lambda: core.endings.unconfirmed)
-    gauge("mayfly_log_open_grants", "Grants of the log minus its receipts.", lambda: _open(core.ledger.totals))
-    gauge("mayfly_log_entries", "Durable entries of the log.", lambda: log.size)
-    gauge("mayfly_log_integrated_entries", "Entries under the newest checkpoint.", lambda: log.integrated_size)
-    metrics.gauges("mayfly_custody_streams", "Processes that report their custody.", "service", core.custody.connected)
+    gauge(names.LEASE_OVERDUE, core.reaper.overdue_seconds)
+    gauge(names.RECEIPTS_UNLOGGED, lambda: core.endings.unlogged)
+    gauge(names.RECEIPTS_AWAITED, lambda: len(core.debts))
+    gauge(names.LEADER, lambda: core.leadership.leads)
+    gauge(names.TERM, lambda: core.leadership.term)
+    gauge(names.REVOCATIONS_UNCONFIRMED, lambda: core.endings.unconfirmed)
+    gauge(names.OPEN_GRANTS, lambda: _open(core.ledger.totals))
+    gauge(names.LOG_ENTRIES, lambda: log.size)
+    gauge(names.LOG_INTEGRATED, lambda: log.integrated_size)
+    gauge(names.LOG_LAG, lambda: log.lag_seconds)
+    metrics.gauges(names.CUSTODY_STREAMS, lambda: dict.fromkeys(HOLDERS, 0.0) | core.custody.connected())
 
 
 def _open(totals: Totals) -> float:

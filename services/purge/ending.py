@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from mesh.clock import Clock
 from mesh.errors import NotFound, Unavailable
@@ -27,6 +28,7 @@ from services.purge.ledger import Ledger, Logged
 from services.purge.leftovers import Leftovers
 from services.purge.metrics import PurgeMetrics
 from services.purge.registry import GRACE, Moved, Registry
+from services.purge.residency import Residency
 from services.purge.settling import Settling
 from services.purge.waiting import is_done_within
 from services.purge.writer import Writer
@@ -67,6 +69,7 @@ class Endings:
         holders: Holders,
         writer: Writer,
         fence: Fence,
+        residency: Residency,
         moved: Callable[[Entry, bool], None],
         clock: Clock,
         metrics: PurgeMetrics,
@@ -80,7 +83,9 @@ class Endings:
         self._moved = moved
         self._clock = clock
         self._tasks = Tasks()
-        self._closing = Closing(ledger=ledger, book=book, holders=holders, clock=clock, metrics=metrics)
+        self._closing = Closing(
+            ledger=ledger, book=book, holders=holders, residency=residency, clock=clock, metrics=metrics
+        )
         self._settling = Settling(
             registry=registry, book=book, ledger=ledger, closing=self._closing, writer=writer, fence=fence
         )
@@ -211,6 +216,7 @@ class Endings:
         running = self._running.get(entry.photo_id)
         if running is None:
             ending = self._ending(outcome, reason, holders)
+            entry.due = min(entry.due, ending.wanted.at)
             running = ending, self._tasks.spawn(self._carry_out(entry, ending))
             self._running[entry.photo_id] = running
             running[1].add_done_callback(lambda _: self._over(entry))
@@ -287,7 +293,8 @@ class Endings:
         (logged,) = await self._closing.log([envelope], [receipt])
         self._closing.close(entry, lease, end)
         self._writer.drop(entry.photo_id)
-        await self._leftovers.finish(entry, logged)
+        over = partial(self._closing.over, entry, end, self._clock.wall())
+        await self._leftovers.finish(entry, logged, over)
         return logged
 
     async def _decide(self, entry: Entry, ending: Ending) -> End | Envelope:

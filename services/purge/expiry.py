@@ -122,6 +122,7 @@ class Expiry:
             kept: dict[str, bytes] = {}
             for (entry, lease, end), mine in zip(batch, logged, strict=True):
                 self._closing.close(entry, lease, end)
+                self._closing.over(entry, end)
                 self._writer.drop(entry.photo_id)
                 if entry.grant is not None:
                     self._writer.disown(entry.grant.owner, entry.photo_id)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from mesh.clock import Clock
 from mesh.errors import Invalid, MeshError, Unavailable
 from mesh.tasks import Tasks
+from mesh.tracing import spans
 from services.purge.book import Book
 from services.purge.ending import Endings
 from services.purge.ledger import Ledger
@@ -119,11 +120,13 @@ class Grants:
         await self._tasks.wait(5)
 
     async def _admit(self, grant: Grant, day: str) -> None:
-        await self._ledger.admit(grant.photo_id, grant.expire)
+        with spans.span("log"):
+            await self._ledger.admit(grant.photo_id, grant.expire)
         self._book.open(grant.photo_id, grant.expire, replace(grant, verifier=""))  # a million of them take 110 MB
         self._metrics.granted.inc()
         try:
-            reply, count = await self._registry.grant(grant, day)
+            with spans.span("registry"):
+                reply, count = await self._registry.grant(grant, day)
         except Unavailable:
             self._endings.lose(grant.photo_id)
             raise

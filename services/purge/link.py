@@ -107,10 +107,12 @@ class Link:
         """Overwrites what connections and servers keep of the ciphertext that passed last. Nothing if they are away."""
         with contextlib.suppress(Unavailable):
             # All at once, so that each takes a connection of its own; the pool hands out first what was used last.
-            used, self._most_busy = self._most_busy, 0
+            # What is still under way is counted for the next time.
+            used, self._most_busy = self._most_busy, self._busy
             rinses = [self.run(lambda client: client.execute_command("PING", _PADDING)) for _ in range(used)]
             words = [pack("FCALL", f"{functions.LIBRARY}_rinse", 0), pack("PING", _PADDING)]
-            await asyncio.gather(*rinses, *(ask(words) for _, ask in await self.primaries()))
+            lanes = [self._tasks.spawn(lane.rinse(words)) for _, lane in await self._lanes_of_all()]
+            await asyncio.gather(*rinses, *map(asyncio.shield, lanes))
 
     async def _lanes_of_all(self) -> list[tuple[Server, Lane]]:
         try:

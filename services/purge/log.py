@@ -71,6 +71,7 @@ class Log:
         self._commits = GroupCommit(store.journal, clock, self._on_durable)
         self.sync_seconds = self._commits.sync_seconds
         self._next_integration = clock.monotonic()
+        self._behind_since = clock.monotonic()
         self._cosigned: tuple[int, bytes] | None = None
         self._tidied = state.edge.size
         self._closed = False
@@ -125,6 +126,11 @@ class Log:
     def integrated_size(self) -> int:
         """Entries under the newest checkpoint."""
         return self._state.edge.size
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long, at most, the oldest durable entry has been waiting for a checkpoint over it; 0 if none waits."""
+        return self._clock.monotonic() - self._behind_since if self._state.pending else 0.0
 
     @property
     def checkpoint(self) -> bytes:
@@ -300,6 +306,8 @@ class Log:
 
     def _on_durable(self, first: int, batches: Sequence[Batch]) -> None:
         """A group commit is on the disk."""
+        if not self._state.pending:
+            self._behind_since = self._clock.monotonic()
         for batch in batches:
             self._state.pending.extend(batch.entries)
             self.appended += len(batch.entries)
@@ -344,12 +352,13 @@ class Log:
 
     async def _integrate(self) -> None:
         state, loop = self._state, asyncio.get_running_loop()
-        entries = state.pending[:]
+        entries, began = state.pending[:], self._clock.monotonic()
         try:
             edge, checkpoint = await loop.run_in_executor(
                 self._tile_thread, publish, self._store, state.edge, entries, self._signer
             )
             self._state = State(edge, checkpoint, state.pending[len(entries) :])
+            self._behind_since = began  # what is left came later than that
             self._commits.backlog -= sum(map(len, entries))
             self.integrated += len(entries)
             self._wake()

@@ -18,6 +18,7 @@ from services.purge.metrics import PurgeMetrics
 from services.purge.reconcile import Reconcile
 from services.purge.record import Record
 from services.purge.registry import Moved, Registry
+from services.purge.residency import Residency
 
 _BATCH = 500  # leases in one round trip
 _log = get_logger()
@@ -35,6 +36,7 @@ class Recovery:
         endings: Endings,
         reconcile: Reconcile,
         debts: Debts,
+        residency: Residency,
         clock: Clock,
         metrics: PurgeMetrics,
     ) -> None:
@@ -44,6 +46,7 @@ class Recovery:
         self._endings = endings
         self._reconcile = reconcile
         self._debts = debts
+        self._residency = residency
         self._clock = clock
         self._metrics = metrics
 
@@ -109,6 +112,8 @@ class Recovery:
         receipt = logged.receipt
         self._metrics.ended.labels(receipt.outcome, receipt.reason).inc()
         self._metrics.receipts.labels(receipt.outcome).inc()
+        granted, ended = receipt.admitted_time, float(receipt.ended_time)
+        self._residency.over(receipt.outcome, granted=granted, due=ended, expire=expire)
 
     def _open(self, photo_id: str, expire: float) -> Entry:
         """Nobody knows whether another replica has adopted it since."""

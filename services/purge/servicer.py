@@ -13,6 +13,7 @@ from mayfly.purge.v1 import registry_pb2 as pb
 from mesh.context import ServerContext
 from mesh.errors import Aborted, Invalid
 from mesh.identity import caller
+from mesh.tracing import spans
 from services.purge import keys
 from services.purge.core import Core
 from services.purge.custody import Acknowledge, Command, Event, Session
@@ -55,6 +56,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
             ttl=request.ttl.ToNanoseconds() / 1e9 if request.HasField("ttl") else None,
         )
         grant = await self._core.grants.grant(wish)
+        spans.note(photo_id=grant.photo_id)
         return pb.GrantLeaseResponse(
             photo_id=grant.photo_id, expire_time=_timestamp(grant.expire), registry=self._core.registry.home
         )
@@ -182,6 +184,7 @@ def _photo_id(value: str) -> str:
     """Anything else never existed."""
     if not keys.is_photo_id(value):
         raise gone()
+    spans.note(photo_id=value)
     return value
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from mesh.tracing import spans
 from mesh.transparency.dsse import Envelope
 from services.purge.book import Book, Entry
 from services.purge.closing import Closing
@@ -41,14 +42,17 @@ class Settling:
         if entry.lease.state not in LIVE or entry.grant is None or not self._fence.is_certain(entry):
             return None
         until = min(until, entry.deadline)
-        if not await self._book.wait(entry, lambda lease: not lease.unreleased(expected), until):
+        with spans.span("holders"):
+            released = await self._book.wait(entry, lambda lease: not lease.unreleased(expected), until)
+        if not released:
             return None
         lease = entry.lease.decide(end).conclude()
         receipt = self._closing.receipt(entry, lease, end, expected)
         (envelope,) = await self._ledger.sign_all([receipt])
         stored = Logged(UNLOGGED, envelope, self._registry.home).to_bytes()
         entry.doubtful = True
-        reply = await self._registry.end_if_released(entry.photo_id, stored, self._writer.pending(entry.photo_id))
+        with spans.span("registry"):
+            reply = await self._registry.end_if_released(entry.photo_id, stored, self._writer.pending(entry.photo_id))
         entry.doubtful = False
         if reply is Reply.MOVED:
             raise Moved
@@ -74,8 +78,10 @@ class Settling:
         return end, await self._log(entry, entry.lease.decide(end).conclude(), end, receipt, envelope)
 
     async def _log(self, entry: Entry, lease: Lease, end: End, receipt: Receipt, envelope: Envelope) -> Logged:
-        (logged,) = await self._closing.log([envelope], [receipt])
+        with spans.span("log"):
+            (logged,) = await self._closing.log([envelope], [receipt])
         self._closing.close(entry, lease, end)
+        self._closing.over(entry, end)
         self._writer.drop(entry.photo_id)
         if entry.grant is not None:
             self._writer.disown(entry.grant.owner, entry.photo_id)

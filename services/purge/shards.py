@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from mesh.clock import Clock
 from mesh.errors import ConfigError, Unavailable
 from mesh.log import get_logger
+from mesh.ops_ports import SCHEME, OpsPorts
 from mesh.transparency.errors import VerificationError
 from mesh.transparency.http_reader import HttpReader
 from mesh.transparency.note import Verifier
@@ -96,9 +97,14 @@ class Shards:
         return found
 
 
-def ended_in_shard(shard: Shard, photo_ids: Collection[str], since: float) -> Collection[str]:
-    """A ``Look`` over HTTP."""
-    reader = HttpReader(shard.url, seconds=2.0, attempts=1)
+def ended_in_shard(
+    shard: Shard, photo_ids: Collection[str], since: float, ports: OpsPorts | None = None
+) -> Collection[str]:
+    """A ``Look`` over HTTP. ports: for URLs of ops ports that want mutual TLS."""
+    if shard.url.startswith(SCHEME):
+        reader = (ports or OpsPorts()).reader(shard.url, "purge", seconds=2.0, attempts=1)
+    else:
+        reader = HttpReader(shard.url, seconds=2.0, attempts=1)
     return ended_in(reader, [Verifier.parse(shard.vkey)], photo_ids, since)
 
 
@@ -127,6 +133,6 @@ def _shard(number: int, item: object) -> Shard:
         raise ConfigError(f"{where}: vkey is no verifier key") from None
     if name != shard.origin:
         raise ConfigError(f"{where}: vkey is not the one of its origin")
-    if urlsplit(shard.url).scheme not in ("http", "https") or not urlsplit(shard.url).netloc:
-        raise ConfigError(f"{where}: url must begin with http:// or https://")
+    if urlsplit(shard.url).scheme not in ("http", "https", "mtls") or not urlsplit(shard.url).netloc:
+        raise ConfigError(f"{where}: url must begin with http://, https:// or mtls://")
     return shard

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from mesh.app import App
 from mesh.assembly import Assembly
 from mesh.forgetting import rinse
 from mesh.lockdown.locking import Lockdown
+from mesh.ops_ports import OpsPorts
 from mesh.transparency.note import Verifier
 from services.purge import audit_servicer, operator_servicer
 from services.purge.audits import Audits
@@ -76,7 +78,7 @@ def build(settings: PurgeSettings, lockdown: Lockdown) -> App:
         metrics=metrics,
         name=settings.instance,
         address=settings.listen,
-        shards=Shards(settings.shards(), ended_in_shard, parts.clock),
+        shards=Shards(settings.shards(), partial(ended_in_shard, ports=OpsPorts(settings.mutual_tls())), parts.clock),
     )
     parts.health.checks["registry"] = lambda: core.attestation.safe
     parts.health.pages["registry"] = core.attestation.page

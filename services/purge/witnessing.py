@@ -19,6 +19,7 @@ from services.purge.waiting import first_of
 
 AGAIN = 10.0  # seconds after which a checkpoint that not all have cosigned is shown to them again
 PAUSE = 1.0  # seconds from one round to the next, at least
+ANSWERS = ("cosigned", "away", "refused")
 _log = get_logger()
 
 
@@ -56,7 +57,7 @@ class Witnessing:
 
     def results(self) -> Mapping[str, float]:
         """For the metric: each kind of answer, also those that never came."""
-        return {result: self.answers[result] for result in ("cosigned", "away", "refused")}
+        return {result: self.answers[result] for result in ANSWERS}
 
     async def start(self) -> None:
         if self._witnesses:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from mesh import errors
+from mesh.tracing import spans
 from services.render.picture import Cancelled, Job, Picture, Progress
 from services.render.steps import (
     backdrop,
@@ -100,7 +101,8 @@ def run(recipe: Recipe, ws: Workspace, tools: Tools, progress: Progress, cancell
     for step in recipe:
         go_on(ws.job, cancelled)
         progress(step.name, done / total)
-        step.run(ws, tools)
+        with spans.span(step.name):
+            step.run(ws, tools)
         done += step.cost
     go_on(ws.job, cancelled)
     if ws.result is None:

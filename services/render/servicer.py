@@ -15,9 +15,11 @@ from mesh.attestation import AttestationVerifier
 from mesh.context import ServerContext
 from mesh.custody.book import Custody, CustodyBook, LeaseRef
 from mesh.custody.guard import in_custody
-from mesh.custody.metadata import HOLDER, from_metadata
+from mesh.custody.metadata import HOLDER, require_lease
 from mesh.errors import Aborted, Invalid
 from mesh.tasks import finish
+from mesh.tracing import spans
+from mesh.tracing.marks import Marks
 from services.render.catalogue import Catalogue
 from services.render.intake import Intake
 from services.render.picture import Job, Picture
@@ -79,9 +81,10 @@ class RenderServicer:
     async def render(self, _frames: object, context: ServerContext) -> None:
         """RenderService.Render."""
         metadata = context.invocation_metadata()
-        lease, options = from_metadata(metadata), _options(metadata)
+        lease, options = require_lease(self._book, metadata), _options(metadata)
         scene = self._catalogue.get(options.scene_id)
         scene.caption(options.caption_id, options.locale)
+        spans.note(scene_id=scene.id, cost=scene.cost)
         with self._slots.admit(self._order(lease, scene, options)) as place:
             await context.send_initial_metadata(((HOLDER, self._holder),))
             async with in_custody(self._book, lease) as custody:
@@ -105,7 +108,7 @@ class RenderServicer:
             await _send(picture, context)
 
     async def _receive(self, custody: Custody, options: pb.RenderOptions, context: ServerContext) -> Job:
-        intake = Intake(custody.lease.photo_id, self._max_bytes)
+        intake, marks = Intake(custody.lease.photo_id, self._max_bytes), Marks("photo")
         while isinstance(raw := await streams.read(context.read()), bytes):
             field, at = frames.sole_field(raw)
             if field == _HEADER and not intake.byte_count:
@@ -113,8 +116,11 @@ class RenderServicer:
             if field == frames.CHUNK:
                 chunk = frames.take_chunk(raw, at)
                 custody.took(len(chunk))
+                marks.piece()
                 intake.add(chunk)
             elif field == frames.SEAL:
+                marks.end()
+                spans.event("seal")
                 return self._job(intake, _seal(raw), options, custody.ends)
             else:
                 raise Invalid("MALFORMED_FRAME", "A photo is a header, chunks and a seal.", field="message")
@@ -173,7 +179,7 @@ async def _tell(board: Board, context: ServerContext) -> None:
 
 
 async def _send(picture: Picture, context: ServerContext) -> None:
-    data = memoryview(picture.data)
+    data, marks = memoryview(picture.data), Marks("picture")
     header = photo.PictureHeader(
         media_type=picture.media_type, width=picture.width, height=picture.height, byte_count=len(data)
     )
@@ -181,6 +187,8 @@ async def _send(picture: Picture, context: ServerContext) -> None:
     for at in range(0, len(data), frames.FRAME_CHUNK_BYTES):
         piece = data[at : at + frames.FRAME_CHUNK_BYTES]
         await context.write(frames.encode_chunk((piece,), len(piece)))
+        marks.piece()
+    marks.end()
     await context.write(photo.PhotoFrame(seal=photo.PhotoSeal(byte_count=len(data))).SerializeToString())
 
 

@@ -7,6 +7,7 @@ a photo that can't be made in time is refused before it is sent. Who is next is 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 import traceback
@@ -19,6 +20,7 @@ from mesh.clock import Clock
 from mesh.errors import Exhausted, Internal, MeshError
 from mesh.log import error_at, get_logger
 from mesh.tasks import outlast
+from mesh.tracing import spans
 from services.render.engines.base import Engine
 from services.render.estimates import Durations, starts
 from services.render.fair_queue import CLASSES, Entry, FairQueue
@@ -235,7 +237,9 @@ class Slots:
             seconds = cost * (1 - fraction) if cost else None
             loop.call_soon_threadsafe(tell, State(step, fraction, seconds=seconds))
 
-        running = loop.run_in_executor(self._pool, _run, self._engine, job, progress, cancelled)
+        # In this photo's context, so that what is measured in the thread belongs to its trace.
+        run = contextvars.copy_context().run
+        running = loop.run_in_executor(self._pool, run, _run, self._engine, job, progress, cancelled)
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -267,9 +271,11 @@ class Ticket:
 
         Raises Exhausted(RENDER_TOO_LATE), what the engine raises, and Internal(RENDER_FAILED) for its bugs.
         """
-        await self._slots.take(self, tell)
+        with spans.span("queue", service_class=self.order.service_class):
+            await self._slots.take(self, tell)
         try:
-            return await self._slots.run(self, job, tell)
+            with spans.span("render"):
+                return await self._slots.run(self, job, tell)
         finally:
             self._slots.give_back(self)
 

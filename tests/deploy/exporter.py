@@ -8,12 +8,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from prometheus_client.metrics import MetricWrapperBase
 
 from mesh import log
 from mesh.clock import SystemClock
 from mesh.custody.book import CustodyBook
 from mesh.health import Health
+from mesh.instruments import withheld
+from mesh.instruments.declare import HOLDERS
+from mesh.instruments.family import Family
+from mesh.instruments.label import Label
 from mesh.isolation.metrics import IsolationMetrics
 from mesh.metrics import MeshMetrics
 from mesh.ops import OpsServer
@@ -50,13 +53,13 @@ class Mesh:
 
     def __init__(self, folder: Path) -> None:
         clock = SystemClock()
-        log.withheld = 0  # one count a process: other tests have withheld fields before
+        log.withheld = withheld.count = 0  # one count a process: other tests have withheld before
         self.metrics = {service: MeshMetrics(service, "0.0.0") for service in (*SERVICES, AUDITOR)}
         for service, metrics in self.metrics.items():
-            if service != AUDITOR:
-                CustodyBook(service, clock, metrics)
-            metrics.custody_stream_up.labels(service, _VALUES["registry"]).set(service != "purge")
             _touch(metrics, service)
+            if service in HOLDERS:
+                CustodyBook(service, clock, metrics)
+                metrics.custody_stream_up.labels(service, _VALUES["registry"]).set(1)
             metrics.lockdown.labels(service, _VALUES["control"]).set(1)
         purge = PurgeMetrics(self.metrics["purge"].registry)
         for own in (
@@ -106,7 +109,21 @@ async def exporting(mesh: Mesh) -> AsyncIterator[Mapping[str, str]]:
 
 def _touch(metrics: object, service: str) -> None:
     """Gives every metric with labels one child, so that it is exported before anything has happened."""
-    for metric in vars(metrics).values():
-        # A metric with labels and no values for them is the parent; prometheus_client has no public word for it.
-        if isinstance(metric, MetricWrapperBase) and metric._is_parent():  # type: ignore[no-untyped-call]
-            metric.labels(*[_VALUES.get(name, service or "some") for name in metric._labelnames])
+    for family in vars(metrics).values():
+        if not isinstance(family, Family):
+            continue
+        values = [_value(label, service) for label in family.label_set]
+        if "" in values:
+            continue  # another service's
+        for label, value in zip(family.label_set, values, strict=True):
+            if label.source:
+                family.admit(**{label.name: (value,)})
+        family.labels(*values)
+
+
+def _value(label: Label, service: str) -> str:
+    """One of those that it may have; none for a service that hasn't got the metric."""
+    if label.name == "service" and not label.source:
+        return service if service in label.values else ""
+    wanted = _VALUES.get(label.name, "some")
+    return wanted if wanted in label.values or label.source else label.values[0]

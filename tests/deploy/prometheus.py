@@ -39,6 +39,7 @@ class PrometheusServer:
         config["scrape_configs"] = [each for each in config["scrape_configs"] if each["job_name"] in targets]
         for scrape in config["scrape_configs"]:
             scrape["static_configs"] = [{"targets": [targets[scrape["job_name"]]]}]
+            del scrape["scheme"], scrape["tls_config"]  # a mesh on this machine speaks plain HTTP, on loopback
         (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
         rules = read_yaml(DEPLOY / "prometheus/rules.yml")
         for rule in [rule for group in rules["groups"] for rule in group["rules"] if "for" in rule]:
@@ -50,6 +51,7 @@ class PrometheusServer:
             f"--config.file={self._folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._folder / 'tsdb'}",
             f"--web.listen-address={HOST}:{self._port.number}",
+            "--enable-feature=exemplar-storage",
         ]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen([self._binary, *arguments], stdout=log, stderr=log, cwd=self._folder)

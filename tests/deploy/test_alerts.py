@@ -25,7 +25,8 @@ def promtool() -> str:
 
 
 def test_the_configuration_is_valid(promtool: str) -> None:
-    result = run(promtool, "check", "config", PROMETHEUS / "prometheus.yml")
+    # Its certificates are where compose mounts them.
+    result = run(promtool, "check", "config", "--syntax-only", PROMETHEUS / "prometheus.yml")
     assert result.returncode == 0, result.stdout
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from mesh.transparency.dsse import keyring
 from services.purge.audit import PLACES, LoggedAudit, open_statement
 from services.purge.auditor.endings import ENDINGS
 from services.purge.signing import load_public
+from tests.deploy.exposed import faults
+from tests.deploy.settings import AUDITOR, SERVICES
 from tests.e2e import books
 from tests.e2e.cli import ROOT, Mayfly
 
@@ -83,6 +86,9 @@ async def test_the_auditor_as_a_process_audits_counts_and_shows_it(mesh: LocalMe
             )
             samples = ops.metrics(ops_address)
             key = ops.get(ops_address, "/keys/audit.pub.pem")
+            # Every photo that can be sent has been: what does /metrics of everybody say now?
+            shown = {name: ops.get(mesh.ops_address(name), "/metrics") for name in SERVICES}
+            shown[AUDITOR] = ops.get(ops_address, "/metrics")
         finally:
             process.terminate()
         assert process.wait(20) == 0
@@ -101,6 +107,11 @@ async def test_the_auditor_as_a_process_audits_counts_and_shows_it(mesh: LocalMe
     assert ops.total(samples, "mayfly_reconciliation_differences") == 0
     assert key is not None
     assert load_public(key) == auditing.public_key(mesh.state.root)
+    for service, text in shown.items():
+        assert text is not None
+        assert faults(service, text.decode()) == [], service
+        assert "mayfly_metric_values_withheld_total 0.0" in text.decode(), service
+        assert f'mayfly_build_info{{service="{service}",version="{version("mayfly")}"}} 1.0' in text.decode()
     events = [json.loads(line)["event"] for line in said.splitlines()]
     assert events[0] == "serving"
     assert "audit_done" in events

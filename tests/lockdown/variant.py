@@ -78,7 +78,7 @@ class Intruder:
             memory_bytes=256 * _MIB,
             answer_bytes=_MIB,
             errors={"crashed": lambda: Invalid("KILLED", "No.")},
-            metrics=IsolationMetrics(CollectorRegistry(), "test"),
+            metrics=IsolationMetrics(CollectorRegistry(), "ingest"),
             nursery=self._lockdown.nursery,
         )
         await workers.start()

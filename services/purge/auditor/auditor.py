@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from mesh.clock import Clock
 from mesh.errors import MeshError, Unavailable
 from mesh.log import get_logger
+from mesh.ops_ports import OpsPorts
 from mesh.transparency.keys import SigningKey
 from services.purge.audit import sign_statement
 from services.purge.auditor.canary import canary
@@ -56,8 +58,12 @@ class Auditor:
         redis = settings.redis()
         self._registry = Registry(redis) if redis is not None else None
         self._metrics = pairs(settings.auditor_metrics)
+        self._ports = OpsPorts(settings.mutual_tls())
         self._reconciler = Reconciler(
-            self._metrics, self._registry.leases if self._registry is not None else None, looks=_LOOKS
+            self._metrics,
+            self._registry.leases if self._registry is not None else None,
+            looks=_LOOKS,
+            ports=self._ports,
         )
 
     def history(self) -> History:
@@ -120,7 +126,7 @@ class Auditor:
             ),
             Descriptors(find),
             Logs(logs),
-            Metrics(self._metrics),
+            Metrics(self._metrics, self._ports),
         ]
         return [*found, self._registry] if self._registry is not None else found
 
@@ -228,6 +234,10 @@ class Schedule:
 
 
 def _tell(report: Report) -> None:
-    for (service, where), size in sorted(report.by_service().items()):
-        _log.error("residue_found", holder=service, fact=where, bytes=size)
+    # By needle ("parked/ciphertext"): where to look for the cause depends on it.
+    sizes: Counter[tuple[str, str, str]] = Counter()
+    for _, found in report.found:
+        sizes[found.service, found.where, found.what] += found.bytes
+    for (service, where, what), size in sorted(sizes.items()):
+        _log.error("residue_found", holder=service, fact=where, reason=what, bytes=size)
     _log.info("audit_done", outcome=report.outcome, count=sum(report.sent.values()), seconds=round(report.seconds, 1))

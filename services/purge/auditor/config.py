@@ -96,7 +96,7 @@ class AuditorSettings(MeshSettings):
     """Whose memory is searched, children included: service=pid, service=/file/with/pid, or service=word of the command
     line."""
     auditor_metrics: Pairs = ()
-    """Ops ports that are searched and counted by: service=HOST:PORT."""
+    """Ops ports that are searched and counted by: service=HOST:PORT, or service=mtls://HOST:PORT."""
     auditor_logs: Pairs = ()
     """Log files that are searched: service=path."""
     auditor_roots: Pairs = ()

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from prometheus_client.parser import text_string_to_metric_families
 
 from mesh.errors import Unavailable
+from mesh.ops_ports import OpsPorts
 from mesh.transparency.checkpoint import Checkpoint, open_checkpoint
 from mesh.transparency.errors import VerificationError
-from mesh.transparency.http_reader import HttpReader
 from mesh.transparency.key_list import KeyList
 from mesh.transparency.tiles import CHECKPOINT_PATH, WIDTH, Reader, TileTree, read_entries
-from services.purge.auditor.places.metrics import fetch
 from services.purge.lookup import check_bundle
 from services.purge.tally import Ended, Fact, Granted, read_fact
 
@@ -38,11 +37,11 @@ class Said:
     custody: Counter[str] = field(default_factory=Counter)
 
 
-def said(addresses: Sequence[tuple[str, str]]) -> Said:
-    """addresses: service → HOST:PORT of each process's ops port. Raises Uncounted."""
+def said(addresses: Sequence[tuple[str, str]], ports: OpsPorts) -> Said:
+    """addresses: service → HOST:PORT, or mtls://HOST:PORT, of each process's ops port. Raises Uncounted."""
     count = Said()
     for service, address in addresses:
-        for name, labels, value in _samples(service, address):
+        for name, labels, value in _samples(service, address, ports):
             number = round(value)
             if name in ("mayfly_leases_granted_total", "mayfly_leases_adopted_total"):
                 count.granted += number
@@ -59,9 +58,9 @@ def said(addresses: Sequence[tuple[str, str]]) -> Said:
     return count
 
 
-def _samples(service: str, address: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
+def _samples(service: str, address: str, ports: OpsPorts) -> Iterator[tuple[str, Mapping[str, str], float]]:
     try:
-        text = fetch(address, "/metrics").decode()
+        text = ports.fetch(address, service, "/metrics").decode()
         for family in text_string_to_metric_families(text):
             yield from ((sample.name, sample.labels, sample.value) for sample in family.samples)
     except (OSError, http.client.HTTPException, ValueError):
@@ -71,9 +70,9 @@ def _samples(service: str, address: str) -> Iterator[tuple[str, Mapping[str, str
 class Signed:
     """What the logs add up to, all replicas' together. Reads each entry once; each bundle is proven to be the log's."""
 
-    def __init__(self, addresses: Sequence[str]) -> None:
+    def __init__(self, addresses: Sequence[str], ports: OpsPorts | None = None) -> None:
         """addresses: ops ports of purge's replicas, where they serve their logs and keys."""
-        self._logs = [_Log(address) for address in addresses]
+        self._logs = [_Log(address, ports or OpsPorts()) for address in addresses]
         self._balance: Counter[str] = Counter()
         self.granted = 0
         self.ended = 0
@@ -106,15 +105,16 @@ class Signed:
 
 
 class _Log:
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, ports: OpsPorts) -> None:
         self._address = address
+        self._ports = ports
         self._size = 0
 
     def read_on(self) -> Iterator[Fact]:
         """What is new since the last call. What fails here fails the same way in the next call. Raises Uncounted."""
         try:
-            keys = KeyList.from_json(fetch(self._address, "/keys/keys.json"))
-            reader = HttpReader(f"http://{self._address}/log")
+            keys = KeyList.from_json(self._ports.fetch(self._address, "purge", "/keys/keys.json"))
+            reader = self._ports.reader(f"{self._address}/log", "purge")
             checkpoint = open_checkpoint(reader.read(CHECKPOINT_PATH), *keys.verifiers)
             if checkpoint.size < self._size:
                 raise Uncounted(f"the log at {self._address} is shorter than it was")

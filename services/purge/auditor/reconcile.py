@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from mesh.errors import Unavailable
+from mesh.ops_ports import OpsPorts
 from services.purge.auditor.countings import HOPS, Said, Signed, Uncounted, said
 
 Differences = dict[str, frozenset[str]]
@@ -27,12 +28,14 @@ class Reconciler:
         *,
         looks: int = 3,
         hops: Sequence[str] = HOPS,
+        ports: OpsPorts | None = None,
     ) -> None:
         self._metrics = metrics
+        self._ports = ports or OpsPorts()
         services = {service for service, _ in metrics}
         self._silent = [service for service in ("purge", *hops) if service not in services]
         self._leases = leases
-        self._signed = Signed([address for service, address in metrics if service == "purge"])
+        self._signed = Signed([address for service, address in metrics if service == "purge"], self._ports)
         self._looks = looks
         self._lock = threading.Lock()
 
@@ -51,7 +54,7 @@ class Reconciler:
     def _compare(self) -> Differences:
         if self._silent:
             raise Uncounted(f"no metrics of {', '.join(self._silent)} are known, so leases can't be counted")
-        counted = said(self._metrics)
+        counted = said(self._metrics, self._ports)
         try:
             records = self._leases() if self._leases is not None else None
         except Unavailable as error:

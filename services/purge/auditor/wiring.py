@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version
 
 from mesh.app import App
+from mesh.assembly import ops_server
+from mesh.build import VERSION
 from mesh.clock import SystemClock
 from mesh.health import Health
 from mesh.identity import Identity
 from mesh.lockdown.locking import Lockdown
 from mesh.metrics import MeshMetrics
-from mesh.ops import OpsServer
 from services.purge.auditor import keys, locking
 from services.purge.auditor.auditor import Auditor, Schedule
 from services.purge.auditor.config import AuditorSettings, pairs
@@ -29,12 +29,12 @@ def build(settings: AuditorSettings, _lockdown: Lockdown) -> App:
     It is no holder of photos: it has no custody and serves no gRPC. But it may read what others lock away, so whatever
     is in their memory at that moment passes through its own.
     """
-    metrics = MeshMetrics(SERVICE, version("mayfly"))
+    metrics = MeshMetrics(SERVICE, VERSION)
     services = [service for service, _ in pairs(settings.auditor_processes)]
     own = AuditorMetrics(metrics.registry, [*dict.fromkeys(services), MACHINE])
     own.interval.set(settings.auditor_interval)
     key = keys.load(settings.auditor_key_dir)
-    ops = OpsServer(settings.ops_listen, metrics.registry, Health())
+    ops = ops_server(settings, metrics, Health())
     ops.mount(keys.PATH, PublicKey(key.public_key()))
     app = App(lambda: {"ops_address": ops.address})
     auditor, controls = assemble(settings)

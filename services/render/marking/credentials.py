@@ -12,7 +12,6 @@ import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from PIL import Image
 
+from mesh.build import VERSION
 from mesh.errors import ConfigError
 from services.render.marking.source_type import SourceType
 
@@ -113,7 +113,7 @@ class Credentials:
 
 def manifest(source_type: SourceType) -> dict[str, Any]:
     """What the credentials say. The same for all pictures of a source type."""
-    agent = {"name": GENERATOR, "version": version("mayfly")}
+    agent = {"name": GENERATOR, "version": VERSION}
     return {
         "claim_generator_info": [agent],
         "format": MEDIA_TYPE,

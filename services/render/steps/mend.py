@@ -16,6 +16,8 @@ from services.render.steps.pixels import Array, blur, clip, from_bytes, luma, mi
 from services.render.steps.step import Step
 from services.render.steps.workspace import Tools, Workspace
 
+_WIDE = 9  # px; from this window on a median is taken of every second pixel
+
 
 @dataclass(frozen=True, slots=True)
 class Params:
@@ -37,9 +39,18 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
 
 
 def _median(photo: Array, window: int) -> Array:
-    """Twice: once takes specks away, twice the ends of a scratch too."""
-    image = Image.fromarray(to_bytes(photo))
-    return from_bytes(np.asarray(image.filter(ImageFilter.MedianFilter(window)).filter(ImageFilter.MedianFilter(3))))
+    """Twice: once takes specks away, twice the ends of a scratch too.
+
+    A wide one looks at every second pixel of its window: a fourth of the samples has nearly the same median, and what a
+    pixel costs grows with their number.
+    """
+    pixels = to_bytes(photo)
+    step = 1 if window < _WIDE else 2
+    around = np.empty_like(pixels)
+    for top, left in np.ndindex(step, step):
+        part = Image.fromarray(np.ascontiguousarray(pixels[top::step, left::step]))
+        around[top::step, left::step] = np.asarray(part.filter(ImageFilter.MedianFilter(window // step | 1)))
+    return from_bytes(np.asarray(Image.fromarray(around).filter(ImageFilter.MedianFilter(3))))
 
 
 def _busy(light: Array, window: int) -> Array:

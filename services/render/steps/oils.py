@@ -18,6 +18,9 @@ from services.render.steps.step import Step
 from services.render.steps.workspace import Face, Tools, Workspace
 
 MOST = 2.5  # enlargement of a small photo: strokes need room
+STYLED = 0.7  # the style network's picture, in shares of the painted one's size
+HEAD = 2.0  # radii of a head within which its likeness may be asked for (``blend_face``)
+_TILE = 64  # px
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,13 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     side = max(height, width)
     rng = np.random.default_rng([ws.job.seed & 0xFFFFFFFF, 11])
     near = smoothstep(0.1, 0.9, blur(alpha, 0.003 * side))
-    behind = _behind(whole, near, params, side, rng, tools)
+    behind = _behind(whole, near, params, side, rng)
     body = strokes.painted(photo, rng, params.fine * side, 1.6, params.relief, where=np.clip(near + 0.05, 0, 1))
     body = mix(photo, body, 0.92)
-    body = strokes.neural(body, _styled(body, params, tools, 0.8), params.subject, params.hue * 0.5, 0.09)
-    skin = strokes.painted(photo, rng, 0.0045 * side, 2.0, 0.0, where=near)
-    ws.likeness = mix(photo, skin, 0.45)
+    styled = _styled(mix(behind, body, near), params, tools)
+    behind = strokes.neural(behind, styled, params.behind, params.hue, 0.16)
+    body = strokes.neural(body, styled, params.subject, params.hue * 0.5, 0.09)
+    ws.likeness = _skin(photo, near, face, side, rng)
     painted = mix(behind, body, near)
     if params.glazing > 0:  # one thin warm film over all: what a varnish does
         glaze = np.asarray(params.glaze, np.float32)
@@ -68,7 +72,27 @@ def enlarged(ws: Workspace) -> tuple[Array, Array, Face]:
     return big, clip(resize(alpha, w, h)), face.moved(scale)
 
 
-def _behind(whole: Array, near: Array, params: Params, side: int, rng: np.random.Generator, tools: Tools) -> Array:
+def _skin(photo: Array, near: Array, face: Face, side: int, rng: np.random.Generator) -> Array:
+    """The photo, its heads in strokes finer than the body's; nobody looks at the likeness elsewhere."""
+    out = photo.copy()
+    height, width = near.shape
+    for head in (face, *face.others):
+        rows, columns = _tiles(head.y, HEAD * head.ry, height), _tiles(head.x, HEAD * head.rx, width)
+        part = photo[rows, columns]
+        if min(part.shape[:2]) < 16:
+            continue  # the face lies outside of the picture
+        skin = strokes.painted(part, rng, 0.0035 * side, 2.0, 0.0, where=near[rows, columns], passes=1)
+        out[rows, columns] = mix(part, skin, 0.45)
+    return out
+
+
+def _tiles(middle: float, reach: float, end: int) -> slice:
+    """In whole tiles: a face that is found a hair further on gets the same strokes."""
+    first, last = int((middle - reach) // _TILE) * _TILE, int((middle + reach) // _TILE + 1) * _TILE
+    return slice(min(max(0, first), end), min(max(0, last), end))
+
+
+def _behind(whole: Array, near: Array, params: Params, side: int, rng: np.random.Generator) -> Array:
     # The subject's own colours may not leak into the broad strokes around it.
     weight = 1 - near + 1e-3
     filled = blur(whole * weight[..., None], 0.03 * side) / blur(weight, 0.03 * side)[..., None]
@@ -77,28 +101,31 @@ def _behind(whole: Array, near: Array, params: Params, side: int, rng: np.random
         base = mix(base, _ground(params, near.shape, side, rng), params.grounding)
     away = params.lift * (1 - blur(near, 0.10 * side)) * 0.5
     base = clip(base * (1 - away[..., None]))
-    base = mix(base, strokes.painted(base, rng, params.brush * side, 1.2, params.relief), 0.9)
-    return strokes.neural(base, _styled(base, params, tools, 0.6), params.behind, params.hue, 0.16)
+    return mix(base, strokes.painted(base, rng, params.brush * side, 1.2, params.relief), 0.9)
 
 
 def _ground(params: Params, shape: tuple[int, ...], side: int, rng: np.random.Generator) -> Array:
     """Colours that drift, and whirls in them: rings of light around a bright core, which strokes then follow."""
     height, width = shape
     t = 0.42 * smoothstep(0.2, 0.8, fbm(rng, height, width, side * 0.5, 4, stretch=2.2))
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    for _ in range(params.swirls):
-        radius = side * rng.uniform(0.05, 0.12)
-        far = np.hypot(x - rng.uniform(0, width), y - rng.uniform(-0.02, 0.75) * height) / radius
-        rings = np.exp(-far * 0.85) * (0.66 + 0.34 * np.cos(far * 5.2))
-        t = np.maximum(t, np.maximum(np.exp(-((far * 2.6) ** 2)), rings))
-    if not params.swirls:
+    if params.swirls:  # at half size: nothing in them is finer than a stroke
+        light = np.zeros((height // 2, width // 2), np.float32)
+        y, x = np.mgrid[0 : height // 2, 0 : width // 2].astype(np.float32) * 2
+        for _ in range(params.swirls):
+            radius = side * rng.uniform(0.05, 0.12)
+            far = np.hypot(x - rng.uniform(0, width), y - rng.uniform(-0.02, 0.75) * height) / np.float32(radius)
+            rings = np.exp(-far * 0.85) * (0.66 + 0.34 * np.cos(far * 5.2))
+            light = np.maximum(light, np.maximum(np.exp(-((far * 2.6) ** 2)), rings))
+        t = np.maximum(t, clip(resize(light, width, height)))
+    else:
         t = t / 0.42 * (0.35 + 0.65 * np.linspace(1, 0.25, height, dtype=np.float32)[:, None])
     return gradient(params.ground, np.clip(t, 0, 1))
 
 
-def _styled(rgb: Array, params: Params, tools: Tools, scale: float) -> Array:
+def _styled(rgb: Array, params: Params, tools: Tools) -> Array:
+    """One pass for what is behind and the subject: it is what oils wait for most."""
     height, width = rgb.shape[:2]
-    small = resize(rgb, max(32, round(width * scale)), max(32, round(height * scale)))
+    small = resize(rgb, max(32, round(width * STYLED)), max(32, round(height * STYLED)))
     out = resize(tools.networks.stylize(clip(small), params.style), width, height)
     # Bring the style's overall light back to the photo's.
     return clip(out * float(np.clip(luma(rgb).mean() / max(float(luma(out).mean()), 0.05), 0.6, 1.6)))

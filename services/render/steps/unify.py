@@ -28,7 +28,7 @@ class Params:
     brush: float = number(0.006, 0, 0.03)  # strokes on clothes, in shares of the canvas's shorter side; 0 is none
     loose: float = number(0.6, 0, 1)
     hue: float = number(0.05, 0, 1)
-    side: float = number(0.7, 0.2, 1)  # the network's picture in shares of the layer
+    side: float = number(0.5, 0.2, 1)  # the network's picture in shares of the layer
 
 
 def run(ws: Workspace, params: Params, tools: Tools) -> None:

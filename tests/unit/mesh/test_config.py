@@ -83,6 +83,12 @@ def test_missing(environment: pytest.MonkeyPatch, name: str) -> None:
         ("MAX_CONCURRENT_STREAMS", "0"),
         ("INGEST_SIZE", "11"),
         ("INGEST_SIZE", CANARY),
+        ("TRACING", CANARY),
+        ("TRACING", "OTLP"),
+        ("TRACING_ENDPOINT", "http://collector:4317"),
+        ("TRACING_RATIO", "1.01"),
+        ("TRACING_RATIO", "nan"),
+        ("TRACING_CA", f"/no/such/{CANARY}"),
     ],
 )
 def test_malformed(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -92,8 +98,8 @@ def test_malformed(environment: pytest.MonkeyPatch, name: str, value: str) -> No
     assert CANARY not in text
 
 
-@pytest.mark.parametrize("name", ["MAYFLY_INGEST_SIZ", "MAYFLY_INGEST_", "mayfly_ingest_sizes"])
-def test_a_misspelt_variable_of_its_own(environment: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize("name", ["MAYFLY_INGEST_SIZ", "MAYFLY_INGEST_", "mayfly_ingest_sizes", "MAYFLY_TRACING_RATE"])
+def test_a_misspelt_variable(environment: pytest.MonkeyPatch, name: str) -> None:
     environment.setenv(name, "1")
     assert complaint() == f"{name}: no such setting"
 
@@ -134,3 +140,25 @@ def test_addresses_that_are_none(environment: pytest.MonkeyPatch, value: str) ->
     environment.setenv("MAYFLY_REGISTRY_TARGET", value)
     with pytest.raises(ConfigError, match=r"^MAYFLY_REGISTRY_TARGET: must be "):
         load(Attending, "purge")
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9100", "[::]:9100", "10.1.2.3:9100", "ingest:9100"])
+def test_an_ops_port_that_others_reach_is_refused_unless_by_mutual_tls(
+    environment: pytest.MonkeyPatch, address: str
+) -> None:
+    environment.setenv("MAYFLY_OPS_LISTEN", address)
+    assert complaint().startswith("MAYFLY_OPS_TLS: must be `mutual` where MAYFLY_OPS_LISTEN is not on loopback")
+    environment.setenv("MAYFLY_OPS_TLS", "mutual")
+    assert not load(Settings, "ingest").ops_is_open
+    environment.setenv("MAYFLY_OPS_TLS", "insecure")
+    assert load(Settings, "ingest").ops_is_open
+    environment.setenv("MAYFLY_OPS_TLS", "none")
+    assert complaint().startswith("MAYFLY_OPS_TLS: ")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9100", "127.1.2.3:9100", "[::1]:9100", "localhost:9100"])
+def test_an_ops_port_on_loopback_may_be_plain(environment: pytest.MonkeyPatch, address: str) -> None:
+    environment.setenv("MAYFLY_OPS_LISTEN", address)
+    assert load(Settings, "ingest").ops_tls == "loopback"
+    environment.setenv("MAYFLY_OPS_TLS", "insecure")
+    assert not load(Settings, "ingest").ops_is_open

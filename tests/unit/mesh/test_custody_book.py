@@ -273,13 +273,13 @@ async def test_revocations_are_forgotten(world: World) -> None:
 
 async def test_only_the_first_drop_counts(world: World) -> None:
     custody = world.hold()
-    custody.drop(Internal("A", "a"), "a")
-    custody.drop(Internal("B", "b"), "b")
+    custody.drop(Internal("A", "a"), "revoked")
+    custody.drop(Internal("B", "b"), "overdue")
     assert [error.reason for error in world.dropped] == ["A"]
     custody.release()
-    custody.drop(Internal("C", "c"), "c")
+    custody.drop(Internal("C", "c"), "shutdown")
     assert len(world.dropped) == 1
-    assert (world.dropped_for("a"), world.dropped_for("b"), world.dropped_for("c")) == (1, 0, 0)
+    assert (world.dropped_for("revoked"), world.dropped_for("overdue"), world.dropped_for("shutdown")) == (1, 0, 0)
 
 
 async def test_all_at_once(world: World) -> None:
@@ -305,3 +305,20 @@ async def test_a_book_without_a_listener() -> None:
 def test_not_a_photo_id(photo_id: str) -> None:
     with pytest.raises(Invalid):
         LeaseRef(photo_id, 0)
+
+
+async def test_what_comes_without_a_live_lease_is_counted(world: World) -> None:
+    def unleased() -> float:
+        return sample(world.book.metrics, "mayfly_unleased_photos_total", service="ingest")
+
+    taken_back = world.lease()
+    world.book.revoke(taken_back)
+    for lease, error in ((taken_back, NotFound), (world.lease(-1), Overdue)):
+        before = unleased()
+        with pytest.raises(error):
+            world.hold(lease)
+        assert unleased() == before + 1
+    custody = world.hold()
+    with pytest.raises(Invalid):
+        world.hold(custody.lease)
+    assert unleased() == 2, "a lease that lives is one, whatever else is wrong"

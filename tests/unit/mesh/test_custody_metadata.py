@@ -5,8 +5,18 @@ from __future__ import annotations
 import pytest
 
 from mesh.custody.book import LeaseRef
-from mesh.custody.metadata import EXPIRE_TIME, HOLDER, PHOTO_ID, REGISTRY, from_metadata, holder_of, to_metadata
+from mesh.custody.metadata import (
+    EXPIRE_TIME,
+    HOLDER,
+    PHOTO_ID,
+    REGISTRY,
+    from_metadata,
+    holder_of,
+    require_lease,
+    to_metadata,
+)
 from mesh.errors import Invalid
+from tests.unit.serving import new_book, new_lease, sample
 
 ID = "0123456789abcdef0123456789abcdef"
 
@@ -56,3 +66,13 @@ def test_the_holder() -> None:
     assert holder_of([("a", "b"), (HOLDER, "ingest/ingest-0/00")]) == "ingest/ingest-0/00"
     assert holder_of([(HOLDER, b"ingest/x")]) == "ingest/x"
     assert holder_of(None) is None
+
+
+def test_a_photo_without_a_lease_is_counted() -> None:
+    book = new_book()
+    assert sample(book.metrics, "mayfly_unleased_photos_total", service="ingest") == 0
+    for metadata in (None, (), [(PHOTO_ID, "a" * 32)]):
+        with pytest.raises(Invalid):
+            require_lease(book, metadata)
+    assert require_lease(book, to_metadata(new_lease()))
+    assert sample(book.metrics, "mayfly_unleased_photos_total", service="ingest") == 3

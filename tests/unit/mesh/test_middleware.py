@@ -460,4 +460,9 @@ async def test_the_edge_asks_for_no_certificate() -> None:
 
 def test_the_chain_reads_outermost_first() -> None:
     inside = chain.inside(new_metrics(), {}, TRUST_DOMAIN)
-    assert [type(middleware).__name__ for middleware in inside._chain] == ["Metering", "Explaining", "Authorizing"]
+    assert [type(middleware).__name__ for middleware in inside._chain] == [
+        "Tracing",
+        "Metering",
+        "Explaining",
+        "Authorizing",
+    ]

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from services.purge.auditor.hunt.index import NeedleIndex
 
+VALKEY = "valkey"
+"""Whose the registry's keys are."""
 MACHINE = "machine"
 """Instead of a service, where none can be named: a folder that all of them share."""
 

@@ -5,27 +5,28 @@ from __future__ import annotations
 import http.client
 from collections.abc import Sequence
 
+from mesh.ops_ports import OpsPorts
 from services.purge.auditor.places import contents
 from services.purge.auditor.places.found import Found, Hunted, Searched
 
-_SECONDS = 5.0
 _PAGES = ("/metrics", "/readyz")
 
 
 class Metrics:
-    """addresses: service → HOST:PORT of its ops port."""
+    """addresses: service → HOST:PORT of its ops port, or mtls://HOST:PORT."""
 
     where = "metrics"
 
-    def __init__(self, addresses: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, addresses: Sequence[tuple[str, str]], ports: OpsPorts | None = None) -> None:
         self._addresses = addresses
+        self._ports = ports or OpsPorts()
 
     def search(self, hunted: Hunted) -> list[Searched]:
         searched = Searched(self.where)
         for service, address in self._addresses:
             for page in _PAGES:
                 try:
-                    body = fetch(address, page)
+                    body = self._ports.fetch(address, service, page)
                 except (OSError, http.client.HTTPException):
                     searched.failed.append(f"{service}'s {page} at {address} does not answer")
                     continue
@@ -33,13 +34,3 @@ class Metrics:
                 found = contents.search_bytes(body, hunted)
                 searched.add(Found(service, self.where, what, count, page) for what, count in found.items())
         return [searched]
-
-
-def fetch(address: str, page: str) -> bytes:
-    """The body, whatever the status. Raises OSError, HTTPException."""
-    connection = http.client.HTTPConnection(address, timeout=_SECONDS)
-    try:
-        connection.request("GET", page)
-        return connection.getresponse().read()
-    finally:
-        connection.close()

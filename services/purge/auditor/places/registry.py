@@ -7,14 +7,13 @@ import asyncio
 from mesh.errors import Unavailable
 from services.purge.address import RedisAddress
 from services.purge.auditor.places import contents
-from services.purge.auditor.places.found import Found, Hunted, Searched
+from services.purge.auditor.places.found import VALKEY, Found, Hunted, Searched
 from services.purge.keys import is_photo_id
 from services.purge.link import Ask, Link
 from services.purge.wire import pack
 
 _PAGE = 500  # keys at a time
 _KEPT = b"receipt:"  # the one kind of key that outlives its photo
-_SERVICE = "valkey"
 
 
 class Registry:
@@ -90,12 +89,12 @@ async def _read(ask: Ask, name: bytes) -> tuple[bytes, int]:
 def _judged(name: bytes, dump: bytes, ttl: int, hunted: Hunted) -> list[Found]:
     shown = name.decode("ascii", "replace")
     found = [
-        Found(_SERVICE, Registry.where, what, count, shown)
+        Found(VALKEY, Registry.where, what, count, shown)
         for what, count in contents.search_bytes(name + b"\n" + dump, hunted).items()
     ]
     if dump and ttl == -1:
-        found.append(Found(_SERVICE, Registry.where, "key_without_ttl", len(dump), shown))
+        found.append(Found(VALKEY, Registry.where, "key_without_ttl", len(dump), shown))
     photo_id = shown.rpartition(":")[2]
     if dump and is_photo_id(photo_id) and photo_id in hunted.photo_ids and not name.startswith(_KEPT):
-        found.append(Found(_SERVICE, Registry.where, "key_of_ended_photo", len(dump), shown))
+        found.append(Found(VALKEY, Registry.where, "key_of_ended_photo", len(dump), shown))
     return found

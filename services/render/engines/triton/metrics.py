@@ -2,37 +2,62 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Iterable
 
-from mesh.metrics import SECONDS
+from prometheus_client import CollectorRegistry
+
+from mesh.instruments import declare
+from mesh.instruments.label import listed, sourced
+from mesh.metrics import CODES, SECONDS
+from services.render.engines.triton.contract import MODELS
+
+_RENDER = ("render",)
+MOST_PROCESSORS = 16
+_PROCESSOR = sourced("processor", "the pinned list (`MAYFLY_RENDER_PROCESSORS_FILE`)", MOST_PROCESSORS)
+_FAILURES = tuple(code.lower() for code in CODES if code != "OK")
+
+ENDPOINTS = declare.Gauge(
+    name="mayfly_render_pool_endpoints",
+    help="Endpoints of a processor that take inferences now.",
+    unit="endpoints",
+    services=_RENDER,
+    labels=(_PROCESSOR,),
+)
+IMPOSTORS = declare.Gauge(
+    name="mayfly_render_pool_impostors",
+    help="Endpoints of a processor where somebody else answers: without its name, or of another authority.",
+    unit="endpoints",
+    services=_RENDER,
+    labels=(_PROCESSOR,),
+)
+POOL_SECONDS = declare.Histogram(
+    name="mayfly_render_pool_seconds",
+    help="One inference that was answered, from the request's first byte to the answer's last.",
+    unit="seconds",
+    services=_RENDER,
+    labels=(_PROCESSOR, listed("model", MODELS)),
+    buckets=SECONDS,
+)
+CALLS = declare.Counter(
+    name="mayfly_render_pool_calls_total",
+    help="Inferences that a pool was asked for.",
+    unit="inferences",
+    services=_RENDER,
+    labels=(_PROCESSOR, listed("outcome", ("answered", "nonsense", *_FAILURES))),
+)
 
 
 class PoolMetrics:
-    """Labels come from the pinned list (processors), the contract (models) and the code (outcomes)."""
+    """What is counted about inferences elsewhere."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.endpoints = Gauge(
-            "mayfly_render_pool_endpoints",
-            "Endpoints of a processor that take inferences now.",
-            ("processor",),
-            registry=registry,
-        )
-        self.impostors = Gauge(
-            "mayfly_render_pool_impostors",
-            "Endpoints of a processor where somebody else answers: without its name, or of another authority.",
-            ("processor",),
-            registry=registry,
-        )
-        self.seconds = Histogram(
-            "mayfly_render_pool_seconds",
-            "One inference that was answered, from the request's first byte to the answer's last.",
-            ("processor", "model"),
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self.calls = Counter(
-            "mayfly_render_pool_calls_total",
-            "Inferences that a pool was asked for.",
-            ("processor", "outcome"),
-            registry=registry,
-        )
+        self.endpoints = ENDPOINTS.family(registry)
+        self.impostors = IMPOSTORS.family(registry)
+        self.seconds = POOL_SECONDS.family(registry)
+        self.calls = CALLS.family(registry)
+
+    def admit(self, processors: Iterable[str]) -> None:
+        """Names of the pinned list, which may be labels from now on."""
+        names = tuple(processors)
+        for family in (self.endpoints, self.impostors, self.seconds, self.calls):
+            family.admit(processor=names)

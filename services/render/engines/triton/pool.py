@@ -46,6 +46,7 @@ class Pool:
         self._up: set[Endpoint] = set()
         self._impostors: set[Endpoint] = set()
         self._metrics = metrics
+        metrics.admit(processors.names)
         self._clock = clock
         self._call_seconds = call_seconds
         self._turns = itertools.count()

@@ -31,7 +31,7 @@ class Pool:
         """Outcomes that occurred."""
         found = {
             outcome.value: self.registry.get_sample_value(
-                "mayfly_isolation_jobs_total", {"service": "test", "outcome": outcome.value}
+                "mayfly_isolation_jobs_total", {"service": "ingest", "outcome": outcome.value}
             )
             for outcome in Outcome
         }
@@ -46,7 +46,7 @@ def new_pool(module: str = "tests.unit.mesh.isolation.hostile", *, children: int
         memory_bytes=256 * MIB,
         answer_bytes=8 * MIB,
         errors=ERRORS,
-        metrics=IsolationMetrics(registry, "test"),
+        metrics=IsolationMetrics(registry, "ingest"),
     )
     return Pool(workers, registry)
 

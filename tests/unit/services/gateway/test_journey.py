@@ -115,6 +115,7 @@ async def test_a_photo_before_its_start_gets_no_lease(world: World) -> None:
     await phone.send(*UPLOAD[:1])
     assert (await phone.refusal()).reason == "START_MISSING"
     assert not world.purge.leases
+    assert sample(world.books["gateway"].metrics, "mayfly_unleased_photos_total", service="gateway") == 1
 
 
 async def test_who_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
@@ -450,10 +451,10 @@ async def test_render_lost_while_its_picture_is_parked(world: World) -> None:
     """An error in the midst of the segments is that error, and not a cancellation."""
     phone = await uploaded(world)
     phone.call.cancel()
-    world.purge.at_park = lambda: world.books["render"].drop_all(Unavailable("ENGINE_LOST", "Away."), "test")
+    world.purge.at_park = lambda: world.books["render"].drop_all(Unavailable("ENGINE_AWAY", "Away."), "shutdown")
     world.engine.may_finish.set()
     assert (await world.over("revoked")).reason == registry.REVOCATION_REASON_PEER_LOST
-    assert world.refused("ENGINE_LOST") == 1
+    assert world.refused("ENGINE_AWAY") == 1
 
 
 async def test_render_lost_after_the_delivery_changes_nothing(world: World) -> None:
@@ -461,7 +462,7 @@ async def test_render_lost_after_the_delivery_changes_nothing(world: World) -> N
     await phone.start()
     await phone.send(*UPLOAD)
     await phone.until("seal")
-    world.books["render"].drop_all(Unavailable("ENGINE_LOST", "Away."), "test")
+    world.books["render"].drop_all(Unavailable("ENGINE_AWAY", "Away."), "shutdown")
     await eventually(lambda: not world.held("render"))
     await phone.send(DELIVERED)
     assert (await phone.read()).receipt.bundle == BUNDLE
@@ -470,7 +471,7 @@ async def test_render_lost_after_the_delivery_changes_nothing(world: World) -> N
 
 async def test_render_lost_before_the_picture_is_out(world: World) -> None:
     phone = await uploaded(world)
-    world.books["render"].drop_all(Unavailable("ENGINE_LOST", "Away."), "test")
+    world.books["render"].drop_all(Unavailable("ENGINE_AWAY", "Away."), "shutdown")
     world.engine.may_finish.set()
     assert type(await phone.refusal()) is Unavailable
     assert (await world.over("revoked")).reason == registry.REVOCATION_REASON_PEER_LOST

@@ -93,9 +93,9 @@ async def test_previews_come_when_they_are_asked_for(world: World) -> None:
 
 
 async def test_what_is_asked_for_is_there(world: World) -> None:
-    await world.scenes.check("meadow", "")
-    await world.scenes.check("meadow", "six_months")
-    await world.scenes.check("odd", "")
+    assert await world.scenes.check("meadow", "") == "heavy"
+    assert await world.scenes.check("meadow", "six_months") == "heavy"
+    assert await world.scenes.check("odd", "") == ""
     for scene_id, caption_id, reason in (
         ("", "", "UNKNOWN_SCENE"),
         ("Meadow", "", "UNKNOWN_SCENE"),

@@ -52,6 +52,46 @@ async def test_what_comes_during_a_round_trip_goes_out_together_in_order() -> No
     assert lane.round_trips == 3
 
 
+async def test_a_rinse_takes_every_connection_that_batches_had_since_the_last_one() -> None:
+    """Two parks at once use two connections, and each keeps the end of what passed over it."""
+    wire = Wire()
+    wire.gate.clear()
+    lane = Lane(wire.exchange)
+    both = [lane.send([b"a"])]
+    await _ticks()
+    both.append(lane.send([b"b"]))
+    await _ticks()
+    wire.gate.set()
+    await asyncio.gather(*both)
+    await _ticks()
+    for expected in (2, 1):
+        wire.batches.clear()
+        await lane.rinse([b"r"])
+        assert wire.batches == [[b"r"]] * expected
+
+
+async def test_what_is_under_way_during_a_rinse_is_rinsed_by_the_next() -> None:
+    wire = Wire()
+    wire.gate.clear()
+    lane = Lane(wire.exchange)
+    both = [lane.send([b"a"])]
+    await _ticks()
+    both.append(lane.send([b"b"]))
+    await _ticks()
+    rinse = asyncio.ensure_future(lane.rinse([b"r"]))
+    await _ticks()
+    wire.gate.set()
+    await asyncio.gather(rinse, *both)
+    wire.batches.clear()
+    await lane.rinse([b"r"])
+    assert wire.batches == [[b"r"]] * 2
+
+
+async def _ticks() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 async def test_batches_end_in_number_and_in_bytes() -> None:
     wire = Wire()
     lane = Lane(wire.exchange)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,14 +31,17 @@ async def test_a_sweep_in_the_midst_of_many_ends_trips_over_none(
 
     monkeypatch.setattr(registry, "finish", slowly)
     grants = [a_grant() for _ in range(5)]
-    ends = []
+    ends, gone = [], Counter[str]()
     for grant in grants:
         receipt = Receipt(grant.photo_id, 0, "revoked", "operator")
         entry = Entry(grant.photo_id, grant.expire, 0.0, grant)
-        ends.append(asyncio.create_task(leftovers.finish(entry, Logged(0, sign_receipt(receipt, KEY)))))
+        logged = Logged(0, sign_receipt(receipt, KEY))
+        counted = partial(gone.update, [grant.photo_id])
+        ends.append(asyncio.create_task(leftovers.finish(entry, logged, counted)))
     await asyncio.sleep(0)
     sweep = asyncio.create_task(leftovers.clear())
     await asyncio.sleep(0)
     may_go.set()
     await asyncio.gather(sweep, *ends)
     assert [leftovers.receipt(grant.photo_id) for grant in grants] == [None] * 5
+    assert gone == dict.fromkeys((grant.photo_id for grant in grants), 1)

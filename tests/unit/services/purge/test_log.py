@@ -22,6 +22,7 @@ from mesh.transparency.replay import replay
 from mesh.transparency.tiles import DirectoryReader
 from services.purge.log import Log
 from services.purge.log_store import OsFs
+from tests.unit.serving import FakeClock
 
 ORIGIN = "mayfly.test/log"
 SIGNER = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"l" * 32))
@@ -196,6 +197,24 @@ async def test_after_a_pause_integration_starts_by_itself(tmp_path: Path) -> Non
     await waiting
     with pytest.raises(IndexError):
         await log.wait_integrated(2)
+    await log.close()
+
+
+async def test_the_lag_is_how_long_the_oldest_entry_waits_for_a_checkpoint(tmp_path: Path) -> None:
+    clock = FakeClock()
+    log = Log.open(tmp_path / "log", origin=ORIGIN, signer=SIGNER, clock=clock)
+    assert log.lag_seconds == 0
+    await log.append(b"one")
+    await log.wait_integrated(0)
+    assert log.lag_seconds == 0
+    await log.append(b"two")  # waits for the interval to pass, which it doesn't
+    clock.now += 3
+    await log.append(b"three")
+    assert log.lag_seconds == 3
+    await log.integrate()
+    assert log.lag_seconds == 0
+    clock.now += 60
+    assert log.lag_seconds == 0, "nothing waits"
     await log.close()
 
 

@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from mesh.clock import SystemClock
 from mesh.health import Health
 from mesh.ops import OpsServer
+from mesh.ops_ports import SCHEME, OpsPorts
+from mesh.ops_tls import MutualTls
 from mesh.transparency.key_list import KeyList
 from mesh.transparency.note import Signer
 from services.purge.auditor.countings import Signed, Uncounted
@@ -22,6 +24,7 @@ from services.purge.log import Log
 from services.purge.public_files import LogFiles, PublicKeys
 from services.purge.receipt import Receipt
 from services.purge.tally import Granted
+from tests.unit.mutual_tls import mutual_tls
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"r" * 32)
 LOG = Signer("mayfly.test/log", Ed25519PrivateKey.from_private_bytes(b"l" * 32))
@@ -31,7 +34,7 @@ ONE, TWO, THREE = ("1" * 32, "2" * 32, "3" * 32)
 class Purge:
     """A log and metrics on a true ops port; what Redis has is a set."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: MutualTls | None = None) -> None:
         registry = CollectorRegistry()
         self.granted = Counter("mayfly_leases_granted_total", ".", registry=registry)
         self.ended = Counter("mayfly_leases_ended_total", ".", ("outcome", "reason"), registry=registry)
@@ -40,7 +43,7 @@ class Purge:
         self.records: set[str] = set()
         self.log = Log.open(folder, origin=LOG.name, signer=LOG, clock=SystemClock())
         self.ledger = Ledger(self.log, KEY)
-        self.ops = OpsServer("127.0.0.1:0", registry, Health())
+        self.ops = OpsServer("127.0.0.1:0", registry, Health(), tls)
         self.ops.mount("/log/", LogFiles("/log/", self.log.public_directory))
         keys = KeyList(LOG.name).signing(KEY.public_key(), LOG.key.public_key(), 0)
         self.ops.mount("/keys/", PublicKeys("/keys/", keys))
@@ -185,3 +188,20 @@ async def test_a_leaf_that_is_none_is_never_passed_over(purge: Purge) -> None:
         with pytest.raises(Uncounted, match="can't be read"):
             await asyncio.to_thread(signed.read_on)
     assert (signed.granted, signed.open) == (0, set())
+
+
+async def test_countings_by_mutual_tls(tmp_path: Path) -> None:
+    purge = Purge(tmp_path / "log", mutual_tls(tmp_path, "purge"))
+    await purge.ops.start()
+    await purge.grant(ONE)
+
+    def counted_by(ports: OpsPorts | None) -> Reconciler:
+        address = SCHEME + purge.ops.address
+        return Reconciler([("purge", address)], lambda: set(purge.records), hops=(), ports=ports)
+
+    assert await asyncio.to_thread(counted_by(OpsPorts(mutual_tls(tmp_path, "auditor"))).compare) == {}
+    for nobody in (OpsPorts(mutual_tls(tmp_path, "gateway")), None):
+        with pytest.raises(Uncounted, match="purge's metrics at"):
+            await asyncio.to_thread(counted_by(nobody).compare)
+    await purge.ops.stop()
+    await purge.log.close()

@@ -1,0 +1,74 @@
+"""A real Prometheus scrapes ops ports by mutual TLS, as the deployed configuration tells it; another caller can't."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clients.local.pki import TRUST_DOMAIN, Pki
+from mesh.health import Health
+from mesh.metrics import MeshMetrics
+from mesh.ops import OpsServer
+from mesh.ops_tls import MutualTls
+from mesh.testing.ports import HOST, Reserved
+from mesh.testing.wait import eventually
+from tests.deploy.panels import get
+from tests.deploy.programs import DEPLOY, program, read_yaml
+
+
+async def test_prometheus_is_let_in_by_its_certificate(tmp_path: Path) -> None:
+    binary, pki = program("prometheus", "Debian: prometheus"), Pki(tmp_path / "pki")
+    pki.ensure()
+    servers = {name: _server(pki, name) for name in ("gateway", "ingest")}
+    for server in servers.values():
+        await server.start()
+    targets = {name: server.address for name, server in servers.items()}
+    shown = {"gateway": "prometheus", "ingest": "render"}
+    (tmp_path / "prometheus.yml").write_text(json.dumps(_configuration(pki, targets, shown)))  # JSON is YAML
+    port = Reserved()
+    arguments = (
+        f"--config.file={tmp_path / 'prometheus.yml'}",
+        f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+        f"--web.listen-address={HOST}:{port.number}",
+    )
+    with (tmp_path / "log").open("wb") as log:
+        prometheus = subprocess.Popen([binary, *arguments], stderr=log)  # noqa: ASYNC220 - it returns at once
+        try:
+            url = f"http://{HOST}:{port.number}"
+            up = await eventually(lambda: len(found := _up(url)) == 2 and found, within=30, every=0.2)
+            assert up == {"gateway": 1, "ingest": 0}, "metrics are not for another service"
+        finally:
+            prometheus.kill()
+            prometheus.wait()
+            port.close()
+    for server in servers.values():
+        await server.stop()
+
+
+def _server(pki: Pki, service: str) -> OpsServer:
+    tls = MutualTls(pki.certificate(service), pki.key(service), pki.ca, TRUST_DOMAIN)
+    return OpsServer("127.0.0.1:0", MeshMetrics(service, "test").registry, Health(), tls)
+
+
+def _configuration(pki: Pki, targets: Mapping[str, str], shown: Mapping[str, str]) -> dict[str, Any]:
+    """The deployed one, with files and targets of this test. shown: job → whose certificate is shown."""
+    config: dict[str, Any] = {"global": {"scrape_interval": "300ms", "scrape_timeout": "300ms"}, "scrape_configs": []}
+    for scrape in read_yaml(DEPLOY / "prometheus/prometheus.yml")["scrape_configs"]:
+        if (job := scrape["job_name"]) in targets:
+            mine = {"cert_file": str(pki.certificate(shown[job])), "key_file": str(pki.key(shown[job]))}
+            scrape["tls_config"] |= {"ca_file": str(pki.ca)} | mine
+            config["scrape_configs"].append(scrape | {"static_configs": [{"targets": [targets[job]]}]})
+    return config
+
+
+def _up(url: str) -> dict[str, float]:
+    """job → up; none before it answers."""
+    try:
+        found = get(url, "/api/v1/query", query="up")["result"]
+    except (OSError, urllib.error.URLError):
+        return {}
+    return {each["metric"]["job"]: float(each["value"][1]) for each in found}

@@ -1,0 +1,64 @@
+"""The connections to purge are rinsed after each parked picture, whatever other photos are rinsed for meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import grpc
+
+from mayfly.purge.v1 import registry_pb2 as pb
+from mayfly.purge.v1 import registry_pb2_grpc
+from mesh.custody.book import CustodyBook
+from mesh.forgetting import rinse
+from mesh.metrics import MeshMetrics
+from services.gateway.peers import Registry
+from tests.unit.serving import FakeClock, calling, served
+
+_PARK = "/mayfly.purge.v1.RegistryService/Park"
+
+
+class Purge(registry_pb2_grpc.RegistryServiceServicer):
+    async def Park(self, requests: Any, context: Any) -> pb.ParkResponse:
+        async for _ in requests:
+            pass
+        return pb.ParkResponse()
+
+
+async def test_a_rinse_in_the_midst_of_a_parking_is_not_the_last() -> None:
+    rinsed: list[str] = []
+    asked: list[str] = []
+    halfway, on = asyncio.Event(), asyncio.Event()
+
+    async def count() -> None:
+        rinsed.append("rinsed")
+
+    def add(server: grpc.aio.Server) -> None:
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server(Purge(), server)
+        rinse.add_to(server, count)
+
+    async def segments() -> AsyncGenerator[bytes, None]:
+        yield b"first"
+        halfway.set()
+        await on.wait()
+        yield b"last"
+
+    allowed = {_PARK: frozenset({"gateway"}), rinse.METHOD: frozenset({"gateway"})}
+    async with served(add, service="purge", allowed=allowed) as address, calling(address, "purge") as channel:
+        clock = FakeClock()
+        registry = Registry({address: channel}, CustodyBook("gateway", clock, MeshMetrics("gateway", "test")), clock)
+        registry.after_passing = lambda: asked.append("asked")
+        assert await registry.rinse()
+        assert rinsed == [], "nothing of a photo has passed"
+        parking = asyncio.ensure_future(registry.park("0" * 32, ["render"], segments, 30))
+        await halfway.wait()
+        assert await registry.rinse()  # for another photo
+        assert (len(rinsed), asked) == (1, [])
+        on.set()
+        await parking
+        assert asked == ["asked"], "somebody has to be told, since no release need follow"
+        assert await registry.rinse()
+        assert len(rinsed) == 2
+        assert await registry.rinse()
+        assert len(rinsed) == 2, "once is enough"
