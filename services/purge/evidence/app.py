@@ -90,7 +90,9 @@ class EvidenceApp:
             stream = self._live.stream()
         except Full:
             return _answer(start, "503 Service Unavailable", "text/plain", b"too many readers\n", ("Retry-After", "30"))
-        start("200 OK", [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), *_HEADERS])
+        # nginx would otherwise hold events back until they fill a buffer.
+        unbuffered = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
+        start("200 OK", [("Content-Type", "text/event-stream"), *unbuffered, *_HEADERS])
         return stream
 
 
