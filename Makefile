@@ -14,7 +14,7 @@ export MAYFLY_MODEL_DIR := $(CURDIR)/.models
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status audit triton test test-fast lint format protos protos-check scenes dashboards metrics model bench clean
+.PHONY: help setup demo up down status gameday audit observe observe-check triton test test-fast lint format protos protos-check scenes dashboards metrics policy model bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,17 @@ down: $(READY) ## Stop it
 status: $(READY) ## Where the photos are now
 	@$(BIN)/mayfly status
 
+gameday: $(READY) ## Break a mesh of its own three times and walk the runbooks, until the pager says that it is over
+	@$(BIN)/python -m tests.gameday
+
 audit: $(READY) ## Send 100 canaries through a mesh of its own and search everything for what is left (CANARIES=)
 	@$(BIN)/mayfly audit --state "$${MAYFLY_STATE:-.mayfly}" --canaries $(or $(CANARIES),100)
+
+observe: $(READY) ## A mesh with Prometheus, Alertmanager, dashboards and photos, until Ctrl-C
+	@$(BIN)/mayfly observe --state "$${MAYFLY_STATE:-.mayfly}"
+
+observe-check: $(READY) ## The same for a minute: every panel and alert is looked at, one alert is caused; one line of figures
+	@$(BIN)/mayfly observe --check --state "$${MAYFLY_STATE:-.mayfly}"
 
 triton: $(TRITON)/.ready ## Build the environment of a Triton server, in which tests of the engine `triton` run theirs
 	@echo "ready: $(TRITON)/bin/python deploy/triton/serve.py --help"
@@ -73,8 +82,9 @@ lint: $(READY) ## Style, types, layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python deploy/grafana/where_are_the_photos.py --check
+	@$(BIN)/python -m deploy.dashboards --check
 	@$(BIN)/python -m tools.metrics --check
+	@$(BIN)/python -m tools.policy --check
 
 format: $(READY) ## Rewrite the code in the house's format
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
@@ -85,11 +95,14 @@ protos: $(READY) ## Generate the stubs from protos/
 protos-check: $(READY) ## Check that the stubs are what protos/ says
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.protos --check
 
-dashboards: $(READY) ## Generate the Grafana dashboard from its code
-	@$(BIN)/python deploy/grafana/where_are_the_photos.py
+dashboards: $(READY) ## Generate the dashboards, for Grafana and as Prometheus's consoles, from their code
+	@$(BIN)/python -m deploy.dashboards
 
 metrics: $(READY) ## Write docs/metrics.md, the list of all metrics
 	@$(BIN)/python -m tools.metrics
+
+policy: $(READY) ## Write docs/policy-matrix.md: each promise, and what keeps it
+	@$(BIN)/python -m tools.policy
 
 scenes: $(READY) ## Draw the contact sheet of all scenes, and the previews that are not up to date
 	@$(BIN)/python -m services.render.contact_sheet $(if $(PHOTO),"$(PHOTO)") -o "$(OUT)/scenes.jpg"

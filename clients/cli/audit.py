@@ -46,20 +46,15 @@ def audit(canaries: Canaries = 100, as_json: options.Json = False, state: option
 
 def _start_over(state: Path) -> None:
     """In a namespace where we may read what we start. Raises UsageFailed where that doesn't help."""
-    from clients.local.auditing import in_a_namespace_of_our_own  # noqa: PLC0415
+    from clients.cli.namespace import start_over  # noqa: PLC0415
     from clients.local.processes import is_alive  # noqa: PLC0415
     from clients.local.state import StateFolder  # noqa: PLC0415
 
     record = StateFolder(state).read()
     if record is not None and any(map(is_alive, record.processes.values())):
         raise UsageFailed("Reading the memory of a mesh that is up takes root; or run `mayfly down` first.")
-    command = in_a_namespace_of_our_own([sys.executable, "-P", "-m", "clients.cli", *sys.argv[1:]])
-    if command is None:
-        raise UsageFailed(
-            "Reading the memory of other processes takes root, or user namespaces, which this system bars."
-        )
-    root = str(Path(__file__).resolve().parents[2])
-    os.execve(command[0], command, {**os.environ, "PYTHONPATH": root})  # noqa: S606 - ourselves, once more
+    start_over()
+    raise UsageFailed("Reading the memory of other processes takes root, or user namespaces, which this system bars.")
 
 
 def _settings() -> dict[str, str]:

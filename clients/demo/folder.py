@@ -1,4 +1,4 @@
-"""A state folder for one run of the demo, beside any mesh that is up, and gone afterwards."""
+"""A state folder for one run (the demo, `mayfly observe`), beside any mesh that is up, and gone afterwards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from clients.local.mesh import LocalMesh
@@ -18,15 +18,15 @@ _OWNER = "owner.json"
 
 
 @contextlib.contextmanager
-def demo_mesh(state: Path) -> Iterator[LocalMesh]:
-    """A mesh that is not started yet; it is stopped, and its folder removed, at the end."""
+def demo_mesh(state: Path, overrides: Mapping[str, Mapping[str, str]] | None = None) -> Iterator[LocalMesh]:
+    """A mesh that is not started yet; it is stopped, and its folder removed, at the end. overrides: LocalMesh's."""
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     _sweep(state)
     folder = state / f"{_PREFIX}{os.getpid()}"
     folder.mkdir(mode=0o700)
     owner = {"pid": os.getpid(), "started": started_at(os.getpid()) or ""}
     write_private(folder / _OWNER, json.dumps(owner).encode())
-    mesh = LocalMesh(folder)
+    mesh = LocalMesh(folder, overrides)
     try:
         yield mesh
     finally:

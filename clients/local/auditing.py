@@ -114,7 +114,7 @@ def environment(mesh: LocalMesh, canaries: int) -> Iterator[dict[str, str]]:
     keys.mkdir(mode=0o700, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mayfly-auditor-") as folder:
         tokens = Path(folder) / "tokens"
-        write_private(tokens, "\n".join(map(mesh.token, _USERS)).encode())
+        renew_tokens(mesh, tokens)
         env = {name: value for name, value in os.environ.items() if name in _INHERITED}
         env |= {
             "PYTHONPATH": str(SOURCE_ROOT),
@@ -137,6 +137,11 @@ def environment(mesh: LocalMesh, canaries: int) -> Iterator[dict[str, str]]:
             "MAYFLY_AUDITOR_ROOTS": f"state={mesh.state.root}",
         }
         yield env | _redis(mesh)
+
+
+def renew_tokens(mesh: LocalMesh, file: Path) -> None:
+    """Fresh tokens of the auditor's users, for an hour."""
+    write_private(file, "\n".join(map(mesh.token, _USERS)).encode())
 
 
 def _redis(mesh: LocalMesh) -> dict[str, str]:

@@ -29,7 +29,7 @@ CONTAINER_USER = "10001:10001"
 
 def prepare(folder: Path) -> None:
     """Fills ``folder``; directories are 0700, files 0600. Raises ConfigError when a key that is there is no good."""
-    for place in (folder, *(folder / name for name in ("pki", "keys", "valkey", "auditor", "tokens"))):
+    for place in (folder, *(folder / name for name in ("pki", "keys", "valkey", "auditor", "tokens", "alerts"))):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     Pki(folder / "pki").ensure()
     SignIn(folder / "pki").ensure()
@@ -41,6 +41,8 @@ def prepare(folder: Path) -> None:
     write_private(folder / "tokens/auditor", "\n".join(tokens).encode())
     digests = [_password(folder / "valkey" / name) for name in ("password", "auditor.password")]
     write_private(folder / "valkey/users.acl", acl_rules(REDIS_USER, *digests).encode())
+    if not (pager := folder / "alerts/pager-token").exists():
+        write_private(pager, b"")  # yours: what Alertmanager shows to the pager
 
 
 def _password(path: Path) -> str:

@@ -33,7 +33,9 @@ class Sweep:
         self._clock = clock
         self._rinses = rinses
         self._wanted = asyncio.Event()
-        self._since: float | None = None
+        self._since: float | None = None  # nothing has been swept after a photo that went then
+        self._meanwhile: float | None = None  # the first one that went during a sweep
+        self._sweeping = False
         self._task: asyncio.Task[None] | None = None
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's only
         self._swept, self._failed = (metrics.sweeps.labels(service, outcome) for outcome in ("swept", "failed"))
@@ -43,6 +45,8 @@ class Sweep:
         """A photo has gone."""
         if self._since is None:
             self._since = self._clock.monotonic()
+        elif self._sweeping and self._meanwhile is None:
+            self._meanwhile = self._clock.monotonic()
         self._wanted.set()
 
     async def start(self) -> None:
@@ -66,19 +70,21 @@ class Sweep:
 
     async def _sweep(self) -> None:
         """Whatever goes wrong, it is tried again: a sweep that has ended for good would be noticed by nobody."""
-        since, self._since = self._since, None
         self._wanted.clear()
+        self._sweeping = True
         gc.collect()
         done = False
         try:
             done = all(await asyncio.gather(*(rinse() for rinse in self._rinses)))
         except Exception as error:
             _log.error("sweep_failed", error_type=type(error).__name__, error_at=error_at(error))
+        meanwhile, self._meanwhile, self._sweeping = self._meanwhile, None, False
         if done:
+            self._since = meanwhile
             self._swept.inc()
             return
+        # The oldest is still unswept, also while its sweep goes on: a peer that hangs takes a second each time.
         self._failed.inc()
-        self._since = since
         self._wanted.set()
 
     def _unswept(self) -> float:

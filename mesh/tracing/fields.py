@@ -31,7 +31,6 @@ ALLOWED: Mapping[str, Field] = {
     "exception_type": Field("exception.type", re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")),
     "outcome": Field("mayfly.outcome", _WORD),
     "photo_id": Field("mayfly.photo_id", re.compile(r"[0-9a-f]{32}")),
-    "position": Field("mayfly.queue_position", None),
     "reason": Field("mayfly.reason", re.compile(r"[A-Z][A-Z0-9_]{0,63}")),
     "rpc_method": Field("rpc.method", re.compile(r"[A-Z][A-Za-z]{0,63}")),
     "rpc_service": Field("rpc.service", re.compile(r"[a-z0-9.]{1,64}\.[A-Z][A-Za-z]{0,63}")),

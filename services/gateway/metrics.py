@@ -51,6 +51,12 @@ REFUSED = declare.Counter(
     services=_GATEWAY,
     labels=(listed("reason", REFUSALS, other=True),),
 )
+CONSENT_REFUSED = declare.Counter(
+    name="mayfly_gateway_consent_refused_total",
+    help="Photos that were refused before they had a lease: the consent names no version of the policy in force.",
+    unit="photos",
+    services=_GATEWAY,
+)
 JOURNEYS = declare.Counter(
     name="mayfly_gateway_journeys_total",
     help="Photos that ended in a picture.",
@@ -76,6 +82,7 @@ class GatewayMetrics:
         self.in_flight = IN_FLIGHT.on(registry)
         self.limit = LIMIT.on(registry)
         self.refused = REFUSED.family(registry)
+        self.consent_refused = CONSENT_REFUSED.on(registry)
         self.journeys = JOURNEYS.family(registry)
         self.seconds = SECONDS.family(registry)
         for cost in COSTS:  # from 0 on, so that a share of all can be told from the first picture on

@@ -15,8 +15,9 @@ _COMMITMENT_BYTES = 32
 _MAX_WORD = 64
 _MAX_LOCALE = 35  # RFC 5646 section 4.4.1
 
-
 Start = pb.RenderStart
+CONSENT = "POLICY_VERSION"
+"""The reason of a refusal for want of a consent that holds."""
 
 
 def parse_start(message: bytes | None, policy_versions: Sequence[str]) -> pb.RenderStart:
@@ -43,7 +44,7 @@ def parse_start(message: bytes | None, policy_versions: Sequence[str]) -> pb.Ren
         )
     if start.policy_version not in policy_versions:
         raise Invalid(
-            "POLICY_VERSION",
+            CONSENT,
             f"Ask for consent to the privacy policy's version {policy_versions[-1]}, then try again.",
             field="start.policy_version",
         )

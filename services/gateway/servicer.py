@@ -18,7 +18,7 @@ from services.gateway.authentication import Authenticator
 from services.gateway.client import Client
 from services.gateway.collect import Collector, Wish
 from services.gateway.journey import Journey, Route
-from services.gateway.order import is_photo, parse_start
+from services.gateway.order import CONSENT, is_photo, parse_start
 from services.gateway.peers import Registry
 from services.gateway.reasons import REQUESTED
 from services.gateway.scenes import Scenes
@@ -94,7 +94,12 @@ class PhotoServicer:
             raise Invalid("START_MISSING", "The first message must be `start`, at once.", field="start") from None
         if is_photo(message):
             self._route.book.unleased()  # refused below, as every first message that isn't `start`
-        return parse_start(message, self._policy_versions)
+        try:
+            return parse_start(message, self._policy_versions)
+        except Invalid as error:
+            if error.reason == CONSENT:
+                self._route.metrics.consent_refused.inc()
+            raise
 
     async def collect(self, request: pb.CollectRequest, context: ServerContext) -> None:
         """PhotoService.Collect."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
+from collections.abc import Iterator
 
 from mesh.clock import Clock
 from mesh.errors import Unavailable
@@ -43,11 +44,26 @@ class Reaper:
         await self._tasks.cancel()
 
     def overdue_seconds(self) -> float:
-        """By how much the oldest open lease is past its end; 0 if none is."""
-        for queue in (self._late, self._heap):
-            if queue and (late := self._clock.monotonic() - queue[0][0]) > 0 and self._book.get(queue[0][1]):
-                return late
-        return 0.0
+        """By how much the oldest open lease is past its end; 0 if none is.
+
+        Also where nobody takes off the heap what is due, and what has ended lies on top of it. From any thread.
+        """
+        now = self._clock.monotonic()
+        passed = [*list(self._late), *self._passed(now)]
+        return max((now - deadline for deadline, photo_id in passed if self._book.get(photo_id)), default=0.0)
+
+    def _passed(self, now: float) -> Iterator[tuple[float, str]]:
+        """What is on the heap and due: whoever is behind one that isn't, isn't either."""
+        places = [0]
+        while places:
+            place = places.pop()
+            try:
+                deadline, photo_id = self._heap[place]
+            except IndexError:  # there is none, or somebody has just taken it off
+                continue
+            if deadline <= now:
+                yield deadline, photo_id
+                places += [2 * place + 1, 2 * place + 2]
 
     def _schedule(self, entry: Entry) -> None:
         heapq.heappush(self._heap, (entry.deadline, entry.photo_id))

@@ -24,6 +24,7 @@ from mesh.transparency.note import Signer
 from services.gateway.metrics import GatewayMetrics
 from services.ingest.metrics import IngestMetrics
 from services.purge.address import RedisAddress
+from services.purge.audit import ALWAYS_SEARCHED
 from services.purge.auditor.metrics import AuditorMetrics
 from services.purge.auditor.run import Report
 from services.purge.core import Core
@@ -37,6 +38,8 @@ from tests.deploy.settings import AUDITOR, SERVICES
 
 _ORIGIN = "mayfly.local/log"
 _VALUES = {
+    "grpc_service": "mayfly.gateway.v1.PhotoService",
+    "grpc_method": "Render",
     "grpc_code": "OK",
     "outcome": "settled",
     "reason": "delivered",
@@ -87,7 +90,11 @@ class Mesh:
         purge.witnesses(Witnessing(self.log, [], clock).results, lambda: self.log.cosigned_size)
         self.auditor = AuditorMetrics(self.metrics[AUDITOR].registry, SERVICES)
         self.auditor.interval.set(900)
-        self.auditor.ran(Report(sent=Counter(delivered=1), control=1.0), clock.wall())
+        searched = Counter(dict.fromkeys(ALWAYS_SEARCHED, 1))
+        memory = Counter(dict.fromkeys(SERVICES, 1))
+        searched["memory"] = memory.total()
+        clean = Report(sent=Counter(delivered=1), searched=searched, memory=memory, control=1.0, reconciled=True)
+        self.auditor.ran(clean, clock.wall())
         self.auditor.looked({})
         self.core.link.up = True
         self.core.attestation.violations = {}

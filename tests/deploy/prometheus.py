@@ -3,82 +3,77 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import time
-import urllib.error
-import urllib.request
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
-from mesh.testing.ports import HOST, Reserved
-from tests.deploy.programs import DEPLOY, program, read_yaml
+from clients.observe import deployed
+from clients.observe.prometheus import Prometheus
+from mesh.testing.ports import Reserved
+from tests.deploy.programs import program
 
-_READY_WITHIN = 20.0  # seconds
-_POLL = 0.05
+SHRUNK = 1 / 120
+"""What becomes of a rule's times: an hour of a burn rate is half a minute."""
+_FEWEST_LOOKS = 4
+_WINDOW = re.compile(r"(?<=\[)\d+[smh](?=\])|(?<=\boffset )\d+[smh]\b")
 
 
-class PrometheusServer:
+class PrometheusServer(Prometheus):
     """A context manager. Skips the test where Prometheus is not installed.
 
     targets: job -> HOST:PORT of its ops port. every: seconds between scrapes, and between evaluations of the rules.
-    Rules are written for a look every 5 s, so the time for which an alert waits shrinks with it; windows stay.
+    alertmanager: HOST:PORT of who is told of alerts. hurried: the rules' times shrink (``shrunk``), windows and
+    offsets in expressions too; otherwise only the time for which an alert waits does, by as much as the looks are
+    closer together. Nothing else of a rule changes.
     """
 
-    def __init__(self, folder: Path, targets: Mapping[str, str], every: float = 0.5) -> None:
-        self._binary = program("prometheus", "Debian: prometheus")
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        self._port = Reserved()
-        self.url = f"http://{HOST}:{self._port.number}"
-        config = read_yaml(DEPLOY / "prometheus/prometheus.yml")
-        deployed = _seconds(config["global"]["evaluation_interval"])
-        interval = f"{round(every * 1000)}ms"
-        config["global"] = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
-        # A mesh without an auditor is not scraped for one.
-        config["scrape_configs"] = [each for each in config["scrape_configs"] if each["job_name"] in targets]
-        for scrape in config["scrape_configs"]:
-            scrape["static_configs"] = [{"targets": [targets[scrape["job_name"]]]}]
-            del scrape["scheme"], scrape["tls_config"]  # a mesh on this machine speaks plain HTTP, on loopback
-        (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
-        rules = read_yaml(DEPLOY / "prometheus/rules.yml")
-        for rule in [rule for group in rules["groups"] for rule in group["rules"] if "for" in rule]:
-            rule["for"] = f"{round(_seconds(rule['for']) * every / deployed * 1000)}ms"
-        (folder / "rules.yml").write_text(json.dumps(rules))
-
-    def __enter__(self) -> PrometheusServer:
-        arguments = [
-            f"--config.file={self._folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={self._folder / 'tsdb'}",
-            f"--web.listen-address={HOST}:{self._port.number}",
-            "--enable-feature=exemplar-storage",
-        ]
-        with (self._folder / "log").open("wb") as log:
-            self._process = subprocess.Popen([self._binary, *arguments], stdout=log, stderr=log, cwd=self._folder)
-        deadline = time.monotonic() + _READY_WITHIN
-        while not self._ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.__exit__(None, None, None)
-                raise RuntimeError(f"prometheus did not start: {(self._folder / 'log').read_text()[-2000:]}")
-            time.sleep(_POLL)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    def __init__(
+        self,
+        folder: Path,
+        targets: Mapping[str, str],
+        every: float = 0.5,
+        *,
+        alertmanager: str = "",
+        hurried: bool = False,
     ) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._port.close()
+        program("prometheus", "Debian: prometheus")
+        rules = deployed.read(deployed.RULES)
+        interval = _seconds(deployed.read(deployed.PROMETHEUS)["global"]["evaluation_interval"])
+        for rule in [rule for group in rules["groups"] for rule in group["rules"]]:
+            if hurried:
+                rule["expr"] = _WINDOW.sub(lambda found: shrunk(found[0], every, interval), rule["expr"])
+            if "for" in rule:
+                waits = _seconds(rule["for"]) * every / interval
+                rule["for"] = shrunk(rule["for"], every, interval) if hurried else _written(waits)
+        (folder / "rules.yml").write_text(json.dumps(rules))  # JSON is YAML
+        self._reserved = Reserved()
+        super().__init__(
+            folder,
+            targets,
+            every=every,
+            rules=folder / "rules.yml",
+            alertmanager=alertmanager or None,
+            port=self._reserved.number,
+        )
 
-    def _ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError):
-            return False
+    def stop(self) -> None:
+        super().stop()
+        self._reserved.close()
+
+
+def shrunk(duration: str, every: float, interval: float) -> str:
+    """A rule's "10m", written for a look each ``interval`` seconds, where one looks each ``every`` seconds.
+
+    By ``SHRUNK``, but what had few looks in it keeps them, and what had more keeps ``_FEWEST_LOOKS``: a rate needs two.
+    """
+    seconds = _seconds(duration)
+    return _written(max(seconds * SHRUNK, min(seconds * every / interval, _FEWEST_LOOKS * every)))
 
 
 def _seconds(duration: str) -> float:
-    """Of "15s" or "1m"."""
-    return float(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
+    """Of "15s", "1m" or "6h"."""
+    return float(duration[:-1]) * {"s": 1, "m": 60, "h": 3600}[duration[-1]]
+
+
+def _written(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"

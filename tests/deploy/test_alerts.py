@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.deploy.programs import DEPLOY, ROOT, program, read_yaml, run
+from tests.deploy.programs import ROOT, program, read_yaml, run
+from tests.deploy.rule_cases import PROMETHEUS, cases, lay_out
 
-PROMETHEUS = DEPLOY / "prometheus"
 RULES: list[dict[str, Any]] = [
     rule for group in read_yaml(PROMETHEUS / "rules.yml")["groups"] for rule in group["rules"]
 ]
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 RUNBOOKS = ROOT / "docs/runbooks"
+SLO_ALERTS = {name: alert for name, alert in ALERTS.items() if name.endswith("Burn")}
 
 
 @pytest.fixture
@@ -30,8 +31,9 @@ def test_the_configuration_is_valid(promtool: str) -> None:
     assert result.returncode == 0, result.stdout
 
 
-def test_the_rules_pass_their_cases(promtool: str) -> None:
-    result = run(promtool, "test", "rules", "rules_test.yml", cwd=PROMETHEUS)
+def test_the_rules_pass_their_cases(promtool: str, tmp_path: Path) -> None:
+    files = lay_out(tmp_path, read_yaml(PROMETHEUS / "rules.yml"))
+    result = run(promtool, "test", "rules", *files)
     assert result.returncode == 0, result.stdout
 
 
@@ -41,16 +43,14 @@ def test_alerts_that_never_fire_are_found(promtool: str, tmp_path: Path) -> None
         for rule in group["rules"]:
             if "alert" in rule:
                 rule["expr"] = "vector(0) > 1"
-    (tmp_path / "rules.yml").write_text(json.dumps(rules))  # JSON is YAML
-    shutil.copy(PROMETHEUS / "rules_test.yml", tmp_path)
-    result = run(promtool, "test", "rules", "rules_test.yml", cwd=tmp_path)
-    assert [name for name in ALERTS if f"alertname: {name}," not in result.stdout] == []
+    said = run(promtool, "test", "rules", *lay_out(tmp_path, rules)).stdout
+    assert [name for name in ALERTS if f"alertname: {name}," not in said] == []
 
 
 @pytest.mark.parametrize("name", sorted(ALERTS))
 def test_an_alert_is_seen_to_fire_and_then_to_clear(name: str) -> None:
     cleared = []
-    for case in read_yaml(PROMETHEUS / "rules_test.yml")["tests"]:
+    for _, case in cases():
         seen = [bool(at["exp_alerts"]) for at in case.get("alert_rule_test", ()) if at["alertname"] == name]
         cleared.append(True in seen and not seen[-1])
     assert any(cleared)
@@ -71,6 +71,59 @@ def test_an_alert_has_a_runbook(name: str) -> None:
     page = (RUNBOOKS / f"{name}.md").read_text()
     for part in (f"# {name}\n", "**For a family.**", "**Confirm.**", "**Stop the bleeding.**", "**Close.**"):
         assert part in page
+
+
+def test_each_rule_of_the_design_has_an_alert() -> None:
+    assert {alert["labels"]["rule"] for alert in ALERTS.values()} == {*(f"R{n}" for n in range(1, 10)), "service"}
+
+
+def test_the_alertmanager_s_configuration_is_valid_and_pages_are_told_to_the_pager() -> None:
+    amtool = program("amtool", "Debian: prometheus-alertmanager")
+    file = PROMETHEUS / "alertmanager.yml"
+    result = run(amtool, "check-config", file)
+    assert result.returncode == 0, result.stdout
+    for severity, receiver in (("page", "pager"), ("ticket", "tickets")):
+        for rule in ("R4", "service"):
+            told = run(
+                amtool, "config", "routes", "test", f"--config.file={file}", f"severity={severity}", f"rule={rule}"
+            )
+            assert told.stdout.split()[-1] == receiver, told.stdout
+
+
+def test_what_the_alertmanager_keeps_quiet_exists_and_is_about_serving() -> None:
+    """What may have become of a photo is told, whatever else fires."""
+    rules = read_yaml(PROMETHEUS / "alertmanager.yml")["inhibit_rules"]
+    named = {part: _alerts_in(rule[part] for rule in rules) for part in ("source_matchers", "target_matchers")}
+    assert named["source_matchers"] | named["target_matchers"] <= set(ALERTS)
+    assert named["target_matchers"] == {
+        "MayflyRpcFailures", "MayflyAvailabilityBurn", "MayflyLatencyBurn", "MayflyCustodyStreamDown",
+        "MayflyMemoryUnswept",
+    }  # fmt: skip
+
+
+def _alerts_in(matchers: Iterable[list[str]]) -> set[str]:
+    return {name for several in matchers for each in several for name in re.findall(r"Mayfly\w+", each)}
+
+
+def test_no_secret_stands_in_the_alertmanager_s_configuration() -> None:
+    for receiver in read_yaml(PROMETHEUS / "alertmanager.yml")["receivers"]:
+        for hook in receiver["webhook_configs"]:
+            assert set(hook["http_config"]["authorization"]) == {"credentials_file"}
+
+
+def test_the_page_of_objectives_has_each_of_them_with_its_bound() -> None:
+    page = (ROOT / "docs/slo.md").read_text()
+    records = [rule for rule in RULES if rule.get("record") == "mayfly:slo_failures:rate5m"]
+    assert len(records) == len(SLO_ALERTS)
+    for record in records:
+        slo = record["labels"]["slo"]
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{slo}` |")]
+        for bound in re.findall(r'le="(\d+)\.0"', record["expr"]):
+            assert f"{bound} s" in row
+        (alert,) = [alert for alert in SLO_ALERTS.values() if f'slo="{slo}"' in alert["expr"]]
+        budget = float(alert["expr"].partition("14.4 * ")[2].split()[0])
+        assert f"| {100 - 100 * budget:g} % |" in row
+        assert alert["expr"].count(f"14.4 * {budget:g}") == alert["expr"].count(f"6 * {budget:g}") == 2
 
 
 def test_no_runbook_is_left_over() -> None:

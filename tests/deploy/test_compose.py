@@ -110,6 +110,18 @@ def test_a_service_is_told_what_it_needs_and_nothing_else(
     load(settings, name)
 
 
+def test_prometheus_tells_the_alertmanager_that_is_there_and_that_one_finds_its_token() -> None:
+    services = COMPOSE["services"]
+    told = read_yaml(DEPLOY / "prometheus/prometheus.yml")["alerting"]["alertmanagers"]
+    assert told == [{"static_configs": [{"targets": ["alertmanager:9093"]}]}]
+    assert set(services["alertmanager"]["networks"]) & set(services["prometheus"]["networks"])
+    assert all(port.startswith("127.0.0.1:") for port in services["alertmanager"]["ports"])
+    mounted = {f"/run/secrets/{secret['target']}" for secret in _secrets("alertmanager")}
+    for receiver in read_yaml(DEPLOY / "prometheus/alertmanager.yml")["receivers"]:
+        for hook in receiver["webhook_configs"]:
+            assert hook["http_config"]["authorization"]["credentials_file"] in mounted
+
+
 def test_valkey_is_set_up_as_purge_demands() -> None:
     command = COMPOSE["services"]["valkey"]["command"]
     wanted = acl.arguments(valkey=True)

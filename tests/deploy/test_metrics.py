@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from prometheus_client import generate_latest
 
+from clients.observe.panels import Panel, faults
 from mesh.testing.wait import eventually
 from services.metrics import CATALOGUE
 from tests.deploy.exporter import Mesh, exporting
@@ -73,13 +73,19 @@ async def test_a_real_prometheus_fills_every_panel_and_fires_and_clears(tmp_path
             await eventually(lambda: firing(prometheus.url) == set(), within=20, every=0.2)
 
 
-async def test_a_panel_that_asks_for_nothing_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = [("Empty", "mayfly_no_such_thing"), ("Broken", "sum(("), ("Unfilled", "up[$__mystery]"), ("Good", "1")]
-    monkeypatch.setattr("tests.deploy.panels.queries", lambda: iter(asked))
-    targets = dict.fromkeys(("gateway", "ingest", "render", "purge", "auditor"), "127.0.0.1:9")
-    with PrometheusServer(tmp_path, targets) as prometheus:
-        faults = check_panels(prometheus.url)
-    assert [fault.partition(":")[0] for fault in faults] == ["Empty", "Broken", "Unfilled"]
+def test_a_panel_that_shows_nothing_is_found(tmp_path: Path) -> None:
+    asked = {
+        "Empty": ("mayfly_no_such_thing",),
+        "Broken": ("sum((",),
+        "Half": ("1", "mayfly_no_such_thing"),
+        "Nothing": ("0 / 0",),
+        "Good": ("1", "vector(2)"),
+    }
+    with PrometheusServer(tmp_path, {"gateway": "127.0.0.1:9"}) as prometheus:
+        found = [faults(Panel("Board", title, expressions), prometheus.url) for title, expressions in asked.items()]
+    assert [len(each) for each in found] == [1, 1, 1, 1, 0]
+    assert "parse error" in found[1][0]
+    assert found[3] == ["Board, Nothing: has no number: 0 / 0"]
 
 
 def test_what_is_exported_is_lint_free(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ async def test_one_changed_byte_is_refused(mesh, client, portrait):
 # salts, and hashes of the picture itself.
 MARKS = {
     "JUMDType", "JUMDToggles", "JUMDLabel", "C2paActionsV2Salt", "ActionsAction", "ActionsSoftwareAgentName",
+    "ActionsSoftwareAgentVersion", "Claim_Generator_InfoVersion",
     "ActionsDigitalSourceType", "ActionsDescription", "C2paHashDataSalt", "ExclusionsStart", "ExclusionsLength", "Name",
     "Alg", "Hash", "Pad", "InstanceID", "Claim_Generator_InfoName", "Claim_Generator_InfoOrgContentauthC2Pa_Rs",
     "Signature", "Created_AssertionsUrl", "Created_AssertionsHash", "Gathered_AssertionsUrl", "Gathered_AssertionsHash",

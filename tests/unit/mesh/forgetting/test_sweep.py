@@ -122,3 +122,29 @@ async def test_a_sweep_that_fails_is_tried_again_and_shows(
     assert rinses.count == 3
     assert sample(METRICS, "mayfly_sweeps_total", service="gateway", outcome="failed") == before + 2
     assert sample(METRICS, "mayfly_unswept_seconds", service="gateway") == 0
+
+
+async def test_what_is_not_swept_shows_also_while_a_sweep_goes_on() -> None:
+    """A peer that hangs takes a second each time; a scrape in its midst must not read that all is well."""
+    clock, metrics, answered = FakeClock(), new_metrics("render"), asyncio.Event()
+
+    async def hanging() -> bool:
+        await answered.wait()
+        return True
+
+    sweep = Sweep(clock, metrics, "render", [hanging])
+    await sweep.start()
+    sweep.soon()
+    await passes(clock, UNWINDING)
+    await passes(clock, 12.0)
+    assert sample(metrics, "mayfly_unswept_seconds", service="render") >= 12.0
+    sweep.soon()  # this one has gone after the sweep began
+    await passes(clock, 1.0)
+    answered.set()
+    await passes(clock, 0.0)
+    assert 0 < sample(metrics, "mayfly_unswept_seconds", service="render") <= 1.0
+    for _ in range(5):
+        await passes(clock, 0.2)
+    assert sample(metrics, "mayfly_unswept_seconds", service="render") == 0
+    await sweep.stop()
+    gc.unfreeze()

@@ -26,10 +26,10 @@ PHOTO = "0123456789abcdef0123456789abcdef"
         ("rpc_service", "127.0.0.1"),
         ("rpc_method", f"/{CANARY}"),
         ("rpc_status", "0"),
-        ("position", True),
-        ("position", 3.5),
-        ("position", 4_000_000),
-        ("position", -1),
+        ("rpc_status", True),
+        ("rpc_status", 3.5),
+        ("rpc_status", 4_000_000),
+        ("rpc_status", -1),
         ("outcome", None),
         ("outcome", ValueError(CANARY)),
     ],
@@ -49,7 +49,7 @@ def test_withheld_and_counted(key: str, value: object) -> None:
         ("error_type", "ValueError", "error.type"),
         ("rpc_service", "mayfly.ingest.v1.IngestService", "rpc.service"),
         ("rpc_status", 14, "rpc.grpc.status_code"),
-        ("position", 0, "mayfly.queue_position"),
+        ("rpc_status", 0, "rpc.grpc.status_code"),
     ],
 )
 def test_allowed(key: str, value: object, attribute: str) -> None:

@@ -40,10 +40,10 @@ def test_children_events_and_values() -> None:
     with recording() as exporter:
         with spans.of_call(METHOD, Context()), spans.span("step", scene_id="bright_day"):
             spans.event("seal", at=17, outcome="x")
-            spans.note(user=CANARY, position=2)
+            spans.note(user=CANARY, rpc_status=2)
         child, parent = exporter.get_finished_spans()
     assert child.parent == parent.context
-    assert child.attributes == {"mayfly.scene_id": "bright_day", "mayfly.queue_position": 2}
+    assert child.attributes == {"mayfly.scene_id": "bright_day", "rpc.grpc.status_code": 2}
     assert [(e.name, e.timestamp, e.attributes) for e in child.events] == [("seal", 17, {"mayfly.outcome": "x"})]
     assert (parent.name, parent.attributes["rpc.method"]) == ("mayfly.test.v1.Test/Do", "Do")
 

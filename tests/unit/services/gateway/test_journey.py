@@ -108,6 +108,8 @@ async def test_a_wrong_order_gets_no_lease(world: World, changed: dict[str, obje
         await phone.start(**changed)
     assert refusal.value.reason == reason
     assert not world.purge.leases
+    refused = sample(world.books["gateway"].metrics, "mayfly_gateway_consent_refused_total")
+    assert refused == (reason == "POLICY_VERSION")
 
 
 async def test_a_photo_before_its_start_gets_no_lease(world: World) -> None:

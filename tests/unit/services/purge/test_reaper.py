@@ -151,3 +151,17 @@ async def test_a_waiter_wakes_at_a_change_or_at_its_deadline() -> None:
     book.change(entry, entry.lease.release("ingest/i/e", 2, 1))
     await clock.advance(0)
     assert waits[1].result() is True
+
+
+async def test_an_overdue_lease_shows_although_the_reaper_is_dead_and_others_ended_before_it() -> None:
+    """Nobody takes what is due off the heap then; on top of it lies a lease that was delivered long ago."""
+    clock = ManualClock()
+    book, _, reaper = make(clock)
+    delivered = book.open("delivered", clock.now + 1)
+    for number in range(5):
+        book.open(f"later-{number}", clock.now + 10 + number)
+    book.close(delivered, delivered.lease)
+    await clock.advance(9)
+    assert reaper.overdue_seconds() == 0
+    await clock.advance(3.5)
+    assert reaper.overdue_seconds() == 2.5

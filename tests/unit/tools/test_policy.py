@@ -1,0 +1,69 @@
+"""The policy matrix is whole, and a cell that is empty or dangling is found."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tools import policy
+
+PROMISED = 12
+"""Promises of the privacy policy."""
+
+
+def test_the_matrix_is_whole_and_the_page_is_made_of_it() -> None:
+    promises = policy.read()
+    assert list(policy.faults(promises)) == []
+    assert len(promises) == len({promise["id"] for promise in promises}) == PROMISED
+    assert policy.PAGE.read_text("utf-8") == policy.page(promises)
+
+
+@pytest.mark.parametrize("field", ["rules", "how", "code", "test", "metric", "alert"])
+def test_an_empty_cell(field: str) -> None:
+    assert _faults(lambda keeps: keeps.update({field: type(keeps[field])()})) == [f"not-stored, 1: `{field}` is empty"]
+    assert _faults(lambda keeps: keeps.pop(field)) == [f"not-stored, 1: `{field}` is empty"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "fault"),
+    [
+        ("rules", ["R10"], "there is no rule R10"),
+        ("code", "mesh/nowhere.py::apply", "`code`: there is no mesh/nowhere.py::apply"),
+        ("code", "mesh/lockdown/locking.py::nothing", "`code`: there is no mesh/lockdown/locking.py::nothing"),
+        ("code", "mesh/lockdown/locking.py", "`code`: there is no mesh/lockdown/locking.py"),
+        ("test", "mesh/lockdown/locking.py::apply", "`test`: there is no mesh/lockdown/locking.py::apply"),
+        ("test", "mesh/lockdown/locking.py::*", "`test`: there is no mesh/lockdown/locking.py::*"),
+        ("metric", "mayfly_no_such_thing", "`metric`: nothing emits mayfly_no_such_thing"),
+    ],
+)
+def test_a_dangling_cell(field: str, value: object, fault: str) -> None:
+    assert _faults(lambda keeps: keeps.update({field: value})) == [f"not-stored, 1: {fault}"]
+
+
+def test_an_alert_that_nothing_fires() -> None:
+    assert _faults(lambda keeps: keeps.update(alert="MayflyNoSuchThing")) == [
+        "not-stored, 1: `alert`: nothing fires MayflyNoSuchThing",
+        "not-stored, 1: `alert`: MayflyNoSuchThing has no runbook",
+    ]
+
+
+def test_a_field_that_nobody_knows_and_a_promise_that_nothing_keeps() -> None:
+    assert _faults(lambda keeps: keeps.update(metrics="x")) == ["not-stored, 1: `metrics` is unknown"]
+    promises = policy.read()
+    promises[0]["keeps"] = []
+    assert "not-stored: `keeps` is empty" in list(policy.faults(promises))
+    assert "there are no promises" in list(policy.faults([]))
+
+
+def test_a_rule_that_no_promise_rests_on() -> None:
+    promises = [promise for promise in policy.read() if promise["id"] == "no-location"]
+    assert list(policy.faults(promises)) == [f"no promise rests on R{n}" for n in (1, 2, 3, 4, 5, 6, 8, 9)]
+
+
+def _faults(spoil: Callable[[dict[str, Any]], object]) -> list[str]:
+    promises = copy.deepcopy(policy.read())
+    spoil(promises[0]["keeps"][0])
+    return list(policy.faults(promises))
