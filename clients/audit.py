@@ -9,14 +9,15 @@ from itertools import islice
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from clients.verify import Recount, Tally, open_witnessed
+from clients.verify import Observer, Recount, Tally, open_witnessed
 from mesh.transparency.checkpoint import Checkpoint, open_checkpoint
 from mesh.transparency.dsse import keyring
 from mesh.transparency.errors import VerificationError
 from mesh.transparency.key_list import Period
+from mesh.transparency.merkle import consistency_proof, verify_consistency
 from mesh.transparency.note import Verifier
 from mesh.transparency.replay import replay
-from mesh.transparency.tiles import CHECKPOINT_PATH, COSIGNED_PATH, WIDTH, Reader
+from mesh.transparency.tiles import CHECKPOINT_PATH, COSIGNED_PATH, WIDTH, Reader, TileTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +60,21 @@ def audit_logs(
     earlier: Mapping[str, bytes] | None = None,
     now: float | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    observer: Observer | None = None,
+    until: Mapping[str, bytes] | None = None,
 ) -> Audit:
     """Replay the logs behind ``readers``: signatures, every entry, roots, conservation over all of them.
 
     earlier:   checkpoints that were kept from before, by origin; each log must be an extension of its own.
     now:       Unix seconds, before the first read; given, leases that are open past their end are problems.
     progress:  is told how many entries of how many have been read.
+    observer:  is told what the entries say. A log that is then found not to be what it signed has said nothing.
+    until:     signed heads, by origin, that each log is read up to instead of its newest one, which must extend it.
     Memory grows with the leases that are open at one time and with the audits, not with the logs: they are read side by
     side, by the times in them. Raises VerificationError when a log is not what it signed; FileNotFoundError when a part
     of it is missing; what the readers raise.
     """
-    shards = [_head(reader, trust) for reader in readers]
+    shards = [_up_to(reader, _head(reader, trust), trust, until) for reader in readers]
     origins = [shard.checkpoint.origin for shard in shards]
     if len(set(origins)) != len(origins):
         raise VerificationError("checkpoint", "Two of the logs are the same one; give each log once.")
@@ -78,6 +83,7 @@ def audit_logs(
         None if trust.receipts is None else keyring(trust.receipts),
         trust.validity,
         None if trust.audits is None else keyring(trust.audits),
+        observer,
     )
     _read(readers, [shard.checkpoint for shard in shards], kept, tally, progress)
     return Audit(tuple(shards), tally.result(now))
@@ -96,6 +102,22 @@ def _head(reader: Reader, trust: Trust) -> Shard:
         except FileNotFoundError:
             raise error from None
         return Shard(open_witnessed(note, trust.logs, trust.witnesses, trust.quorum), note)
+
+
+def _up_to(reader: Reader, newest: Shard, trust: Trust, until: Mapping[str, bytes] | None) -> Shard:
+    """The head that is asked for, once the log's tiles have shown that its newest one extends it."""
+    if until is None:
+        return newest
+    head = newest.checkpoint
+    note = until.get(head.origin)
+    if note is None:
+        raise VerificationError("checkpoint", f"No head of the log {head.origin} is known that it could be read up to.")
+    asked = open_checkpoint(note, *trust.logs, *trust.witnesses)
+    if asked.origin != head.origin or asked.size > head.size:
+        raise VerificationError("consistency", "The log is shorter than it was, or another one.")
+    proof = consistency_proof(asked.size, head.size, TileTree(reader, head.size).node)
+    verify_consistency(asked.size, head.size, proof, asked.root, head.root)
+    return Shard(asked, note)
 
 
 def _read(

@@ -6,6 +6,7 @@ import hmac
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -16,7 +17,7 @@ from mesh.transparency.errors import VerificationError
 from mesh.transparency.key_list import Period
 from mesh.transparency.merkle import leaf_hash, verify_inclusion
 from mesh.transparency.note import COSIGNATURE, Verifier, open_note
-from services.purge.audit import LoggedAudit, open_statement
+from services.purge.audit import LoggedAudit, Statement, open_statement
 from services.purge.receipt import Grant, LoggedReceipt, Receipt, commitment, open_receipt, parse_entry
 
 MAX_PROBLEMS = 100
@@ -155,6 +156,16 @@ def recount(entries: Iterable[bytes], *, receipt_keys: Sequence[Ed25519PublicKey
     return tally.result()
 
 
+class Observer(Protocol):
+    """Is told what stands in a log, entry by entry, in the order in which they are read; after each was checked."""
+
+    def granted(self, grant: Grant) -> None: ...
+
+    def ended(self, receipt: Receipt) -> None: ...
+
+    def audited(self, statement: Statement) -> None: ...
+
+
 class Tally:
     """A count that goes on. keys: by key id; None: no signature is checked. validity: when keys were in use.
 
@@ -166,7 +177,9 @@ class Tally:
         keys: Mapping[str, Ed25519PublicKey] | None,
         validity: Sequence[Period] = (),
         audit_keys: Mapping[str, Ed25519PublicKey] | None = None,
+        observer: Observer | None = None,
     ) -> None:
+        self._observer = observer
         self._keys = keys
         self._audit_keys = audit_keys
         self._audits: dict[str, int] = {}
@@ -186,6 +199,8 @@ class Tally:
                 self._grants += 1
                 self._expire[parsed.photo_id] = parsed.expire_time
                 self._move(parsed.photo_id, 1)
+                if self._observer is not None:
+                    self._observer.granted(parsed)
                 return parsed.expire_time - _USUAL_LEASE
             if isinstance(parsed, LoggedAudit):
                 return self._audit(parsed)
@@ -193,6 +208,8 @@ class Tally:
             self._outcomes[receipt.outcome] += 1
             self._move(receipt.photo_id, -1)
             check_period(receipt, parsed.envelope.keyid, self._validity)
+            if self._observer is not None:
+                self._observer.ended(receipt)
             return receipt.ended_time
         except VerificationError as error:
             self._problem(f"{name}: {error.sentence}")
@@ -228,6 +245,8 @@ class Tally:
             raise VerificationError("audit", f"Audit statement {statement.id} was there before.")
         self._statements.add(statement.id)
         self._audits[statement.outcome] = self._audits.get(statement.outcome, 0) + 1
+        if self._observer is not None:
+            self._observer.audited(statement)
         return statement.time
 
     def _move(self, photo_id: str, by: int) -> None:

@@ -57,7 +57,7 @@ def audit_log(
 
     if checkpoint is not None:
         check_target(checkpoint)
-    readers = _readers(locations or [str(state / "log")], server_ca)
+    readers = readers_of(locations or [str(state / "log")], server_ca)
     try:
         keys = trust.resolve(key, log_key, witness, witness_quorum, state)
         if not keys.logs:
@@ -82,7 +82,8 @@ def audit_log(
         _keep(checkpoint, audit)
 
 
-def _readers(locations: list[str], ca: Path | None) -> list[Reader]:
+def readers_of(locations: list[str], ca: Path | None) -> list[Reader]:
+    """Raises UsageFailed."""
     from mesh.transparency.http_reader import reader_of  # noqa: PLC0415
 
     try:

@@ -14,6 +14,7 @@ from clients.cli import (
     collect,
     demo,
     down,
+    evidence,
     failing,
     inspect,
     observe,
@@ -49,7 +50,7 @@ _PANELS = (
         ),
     ),
     ("The mesh on this machine", (up.up, down.down, status.status, token.token, demo.demo)),
-    ("For operators", (purge.purge, audit.audit, observe.observe)),
+    ("For operators", (purge.purge, audit.audit, observe.observe, evidence.evidence)),
 )
 _EPILOG = "Exit status: " + " · ".join(f"{int(code)} {meaning}" for code, meaning in MEANINGS)
 

@@ -28,4 +28,5 @@ def up(purges: Purges = 1, as_json: options.Json = False, state: options.State =
         emit({"address": mesh.gateway_address, "ca": str(mesh.ca_file), "already_up": was_up})
         return
     print(f"The mesh {'was up already' if was_up else 'is up'} at {mesh.gateway_address}.")
+    print(f"Where the photos are, for people: http://{mesh.ops_address('purge')}/evidence")
     print("Next: mayfly scenes · mayfly render PHOTO --scene ID -o OUT · mayfly status · mayfly down")

@@ -133,6 +133,22 @@ def open_note(data: bytes, verifiers: Sequence[Verifier]) -> Note:
     return Note(text, tuple(verified), tuple(unknown))
 
 
+def cosigners(data: bytes, witnesses: Sequence[Verifier]) -> list[tuple[str, int]]:
+    """Name and time (Unix seconds) of each of ``witnesses`` that has cosigned the note.
+
+    Raises VerificationError("note", ...): malformed, or one of their cosignatures is wrong.
+    """
+    text, lines = _split(data)
+    known = {(verifier.name, verifier.key_id): verifier for verifier in witnesses if verifier.kind == COSIGNATURE}
+    found = []
+    for line in lines:
+        name, key_id, signature = _parse_signature(line)
+        if (verifier := known.get((name, key_id))) is not None:
+            _check(verifier, signature, text)
+            found.append((name, int.from_bytes(signature[:8], "big")))
+    return found
+
+
 def _split(data: bytes) -> tuple[str, list[str]]:
     if len(data) > MAX_NOTE:
         raise VerificationError("note", "The note is too long.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from mesh.config import ExistingFile, MeshSettings
 from mesh.errors import ConfigError
 from mesh.lockdown.needs import Needs
 from services.purge.address import RedisAddress
+from services.purge.evidence.prometheus import check_url
 from services.purge.grants import Terms
 from services.purge.needs import beyond
 from services.purge.shards import Shard
@@ -23,6 +24,10 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 def _split(value: object) -> object:
     return tuple(part for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _url(value: str) -> str:
+    return check_url(value) if value else ""
 
 
 class PurgeSettings(MeshSettings):
@@ -66,6 +71,9 @@ class PurgeSettings(MeshSettings):
     """Witnesses that cosign the log, one on each line: vkey and URL."""
     purge_shards_file: ExistingFile | None = None
     """The other replicas' logs: a JSON list of {"origin", "vkey", "url"}. Needed where purge has more than one."""
+
+    purge_prometheus_url: Annotated[str, AfterValidator(_url)] = ""
+    """The Prometheus whose alerts /evidence shows, ``http://HOST:PORT``. Without it: what purge sees alone."""
 
     purge_lease_default: Annotated[float, Field(ge=1, le=600)] = 120.0
     """Seconds of a lease whose TTL nobody asked for."""

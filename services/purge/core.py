@@ -59,7 +59,7 @@ class Core:
         address: str = "",
         shards: Shards | None = None,
     ) -> None:
-        shards = shards or Shards((), ended_in_shard, clock)
+        self.shards = shards = shards or Shards((), ended_in_shard, clock)
         self._metrics = metrics
         residency = Residency(clock, metrics, terms.ceiling)
         self.clock = clock

@@ -235,6 +235,11 @@ class Custody:
         """How many processes of each service are attending."""
         return {s: float(n) for s, n in Counter(map(service_of, self._sessions)).items()}
 
+    def attending(self) -> list[tuple[str, Profile]]:
+        """The service of each process that is attending, and what it said of itself."""
+        known = [(service_of(holder), self._profiles.get(holder)) for holder in list(self._sessions)]
+        return [(service, profile) for service, profile in known if profile is not None]
+
     async def start(self) -> None:
         """Nothing to start: sessions come from servicers."""
 

@@ -17,7 +17,7 @@ from mesh.transparency.merkle import leaf_hash
 from services.purge import snapshot
 from services.purge.log import SNAPSHOT, Log
 from services.purge.receipt import Grant, LoggedReceipt, Receipt, parse_entry, sign_receipt
-from services.purge.tally import Ended, Fact, Granted, Tally, Totals, read_fact
+from services.purge.tally import Fact, Granted, Tally, Totals, ended, read_fact
 
 _INCLUSION_WITHIN = 5.0  # seconds that a caller waits for the log to integrate its receipt
 _SNAPSHOT_ENTRIES = 50_000  # after so many new entries, or half as many as there are open grants, a new snapshot
@@ -87,6 +87,11 @@ class Ledger:
         """Of the whole log; of nothing before ``history``."""
         return (self._tally or Tally()).totals
 
+    @property
+    def tally(self) -> Tally | None:
+        """The account itself, for whoever only reads it; None while there is none (see ``durable``)."""
+        return self._tally
+
     async def admit(self, photo_id: str, expire: float) -> None:
         """Makes a grant durable. From here on the lease owes a receipt."""
         grant = Grant(photo_id, round(expire))
@@ -103,7 +108,7 @@ class Ledger:
 
     async def record_all(self, envelopes: Sequence[Envelope], receipts: Sequence[Receipt]) -> list[Logged]:
         """Makes receipts durable that ``sign_all`` has signed: all of them are logged, or none is acknowledged."""
-        facts = [Ended(r.photo_id, r.outcome, r.reason, r.ended_time) for r in receipts]
+        facts = [ended(receipt) for receipt in receipts]
         first = await self.log.append_many([LoggedReceipt(envelope).to_entry() for envelope in envelopes], facts)
         return [Logged(index, envelope, self.home) for index, envelope in enumerate(envelopes, first)]
 

@@ -28,6 +28,7 @@ def _network(base: Needs, settings: PurgeSettings) -> Needs:
         needs = needs.connecting(f"{target.hosts[0].host}:{port}" for port in (DEFAULT_PORT, *settings.redis_ports))
     needs = needs.fetching(witness.url for witness in read_witnesses(settings.purge_witnesses))
     needs = needs.fetching(shard.url for shard in settings.shards())
+    needs = needs.fetching(filter(None, [settings.purge_prometheus_url]))
     return replace(needs, unix_sockets=bool(target.socket) or settings.purge_key_agent is not None)
 
 

@@ -3,7 +3,8 @@
 It is a cache: whatever is wrong with it, the log is read instead. It is bound to the log by the hash of the last entry
 that it covers, which holds a random number, so that another log's is noticed; and to its own bytes by SHA-256.
 
-    magic, number of covered entries, leaf hash of the last one, length of the totals; the totals in JSON
+    magic, number of covered entries, leaf hash of the last one, length of the totals; the totals and the last day's
+    minutes in JSON
     number of open grants, then each: photo_id, expire_time, index (packed as in ``Tally``)
     number of generations, then each: first ended_time, size, and its receipts: half the photo_id, index
     SHA-256 of all that
@@ -18,9 +19,10 @@ from array import array
 from collections import Counter
 from collections.abc import Callable
 
+from services.purge.day import Day
 from services.purge.tally import Tally
 
-_MAGIC = b"MFO1"
+_MAGIC = b"MFO2"
 _HEAD = struct.Struct(">4sQ32sI")
 _COUNT = struct.Struct(">Q")
 _GENERATION = struct.Struct(">qQ")
@@ -35,14 +37,17 @@ def freeze(tally: Tally, leaf: bytes) -> Callable[[], bytes]:
 
     Copies the open grants here and now (some 10 ms a million); of the receipts only the youngest generation changes.
     """
-    totals = json.dumps([tally.granted, [[*key, count] for key, count in tally.ended.items()]]).encode()
-    head = _HEAD.pack(_MAGIC, tally.covered, leaf, len(totals)) + totals
+    covered, granted, audit = tally.covered, tally.granted, tally.audit
+    ended, day = tally.ended.copy(), tally.day.rows()
     open_now = tally.packed.copy()
     generations = [(began, receipts) for began, receipts in tally.recent.generations]
     if generations:
         generations[-1] = generations[-1][0], generations[-1][1].copy()
 
     def encode() -> bytes:
+        ends = [[*key, count] for key, count in ended.items()]
+        totals = json.dumps([granted, ends, audit, day]).encode()
+        head = _HEAD.pack(_MAGIC, covered, leaf, len(totals)) + totals
         photo_ids = list(open_now)
         # In pieces: one call over a million would keep the event loop from running for 40 ms.
         ids = [bytes.fromhex("".join(photo_ids[at : at + _PIECE])) for at in range(0, len(photo_ids), _PIECE)]
@@ -77,7 +82,8 @@ def _decode(body: bytes, leaf_at: Callable[[int], bytes]) -> Tally:
     if magic != _MAGIC or leaf != leaf_at(tally.covered - 1):
         raise Unusable
     at = _HEAD.size + length
-    tally.granted, ended = json.loads(body[_HEAD.size : at])
+    tally.granted, ended, tally.audit, minutes = json.loads(body[_HEAD.size : at])
+    tally.day = Day.of_rows(minutes)
     tally.ended = Counter({(outcome, reason): count for outcome, reason, count in ended})
     (count,) = _COUNT.unpack_from(body, at)
     at += _COUNT.size

@@ -1,6 +1,7 @@
 """What the log's entries add up to, kept while they are appended and rebuilt at a start.
 
-Memory: about 100 bytes for each open grant, and for each of at most 262,144 receipts of the last hour.
+Memory: about 100 bytes for each open grant, and for each of at most 262,144 receipts of the last hour; and less than
+1 MB for the last day's minutes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.purge.audit import LoggedAudit
-from services.purge.receipt import LoggedReceipt, parse_entry
+from services.purge.day import Day
+from services.purge.receipt import LoggedReceipt, Receipt, parse_entry
 
 RECENT_SECONDS = 3600  # as long as Redis keeps a receipt
 _GENERATION_SECONDS = 900
@@ -31,12 +33,14 @@ class Granted(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A receipt. ended: Unix seconds."""
+    """A receipt. ended, admitted: Unix seconds. admitted, residency (seconds): None where a crash lost them."""
 
     photo_id: str
     outcome: str
     reason: str
     ended: int
+    admitted: int | None = None
+    residency: float | None = None
 
 
 class Audited(NamedTuple):
@@ -60,15 +64,34 @@ def read_fact(entry: bytes) -> Fact:
         if value["type"] == "audit":
             return Audited(LoggedAudit.from_value(value).statement().outcome)
         receipt = json.loads(base64.b64decode(value["envelope"]["payload"]))
-        return Ended(receipt["photo_id"], receipt["outcome"], receipt["reason"], _seconds(receipt["ended_time"]))
+        admitted = receipt["admitted_time"]
+        return Ended(
+            receipt["photo_id"],
+            receipt["outcome"],
+            receipt["reason"],
+            _seconds(receipt["ended_time"]),
+            None if admitted is None else _seconds(admitted),
+            receipt["residency_seconds"],
+        )
     except (ValueError, KeyError, TypeError):
         parsed = parse_entry(entry)  # says what is wrong with it
         if isinstance(parsed, LoggedReceipt):
-            receipt = parsed.receipt()
-            return Ended(receipt.photo_id, receipt.outcome, receipt.reason, receipt.ended_time)
+            return ended(parsed.receipt())
         if isinstance(parsed, LoggedAudit):
             return Audited(parsed.statement().outcome)
         return Granted(parsed.photo_id, parsed.expire_time)
+
+
+def ended(receipt: Receipt) -> Ended:
+    """What the account keeps of a receipt."""
+    return Ended(
+        receipt.photo_id,
+        receipt.outcome,
+        receipt.reason,
+        receipt.ended_time,
+        receipt.admitted_time,
+        receipt.residency_seconds,
+    )
 
 
 def _seconds(time: str) -> int:
@@ -117,13 +140,15 @@ class Recent:
 
 
 class Tally:
-    """covered: how many entries have been added. Totals only ever grow."""
+    """covered: how many entries have been added. Totals only ever grow. audit: the last audit statement's index."""
 
     def __init__(self) -> None:
         self.covered = 0
         self.granted = 0
         self.ended: Counter[tuple[str, str]] = Counter()
         self.recent = Recent()
+        self.day = Day()
+        self.audit: int | None = None
         # expire_time and index of each open grant in one number, which takes a third of what a tuple takes.
         self.packed: dict[str, int] = {}
 
@@ -135,8 +160,12 @@ class Tally:
             self.packed[fact.photo_id] = fact.expire << _INDEX_BITS | index
         elif isinstance(fact, Ended):
             self.ended[fact.outcome, fact.reason] += 1
-            self.packed.pop(fact.photo_id, None)
+            packed = self.packed.pop(fact.photo_id, None)
             self.recent.add(fact.photo_id, index, fact.ended)
+            expire = None if packed is None else packed >> _INDEX_BITS
+            self.day.add(fact.outcome, fact.ended, fact.admitted, fact.residency, expire)
+        else:
+            self.audit = index
 
     @property
     def totals(self) -> Totals:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from mesh.app import App
@@ -9,10 +10,20 @@ from mesh.assembly import Assembly
 from mesh.forgetting import rinse
 from mesh.lockdown.locking import Lockdown
 from mesh.ops_ports import OpsPorts
+from mesh.transparency.note import Verifier
 from services.purge import audit_servicer, operator_servicer
 from services.purge.audits import Audits
 from services.purge.config import PurgeSettings
 from services.purge.core import Core, Farewell
+from services.purge.evidence.app import PREFIX, EvidenceApp
+from services.purge.evidence.audits import LastAudit
+from services.purge.evidence.checkpoints import Heads
+from services.purge.evidence.live import Live
+from services.purge.evidence.lookup import Lookup
+from services.purge.evidence.own import Own
+from services.purge.evidence.prometheus import Prometheus
+from services.purge.evidence.view import View
+from services.purge.evidence.watch import Watch
 from services.purge.key_ring import KeyRing, read_list
 from services.purge.log import Log
 from services.purge.metrics import PurgeMetrics
@@ -85,5 +96,23 @@ def build(settings: PurgeSettings, lockdown: Lockdown) -> App:
     app = parts.app(core, server=server)
     witnessing = Witnessing(log, witnesses, parts.clock)
     metrics.witnesses(witnessing.results, lambda: log.cosigned_size)
-    app.add(Farewell(core), keys, witnessing)
+    app.add(Farewell(core), keys, witnessing, _evidence(parts, settings, core, [w.verifier for w in witnesses]))
     return app
+
+
+def _evidence(parts: Assembly, settings: PurgeSettings, core: Core, witnesses: Sequence[Verifier]) -> Watch:
+    """The page at /evidence, and what looks for it."""
+    audits, heads = LastAudit(core.ledger), Heads(core.ledger.log, witnesses)
+    prometheus = Prometheus(settings.purge_prometheus_url) if settings.purge_prometheus_url else None
+    watch = Watch(Own(core, audits, parts.controls, parts.clock), parts.clock, prometheus)
+    view = View(core, watch, heads, audits)
+    app = EvidenceApp(
+        view,
+        Live(view, watch),
+        Lookup(core.ledger),
+        replica=settings.instance,
+        origin=settings.purge_log_origin,
+        others=[shard.origin for shard in settings.shards()],
+    )
+    parts.ops.mount(PREFIX, app)
+    return watch

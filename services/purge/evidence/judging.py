@@ -1,0 +1,66 @@
+"""A rule's state, from what purge sees itself and what Prometheus says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.purge.evidence.own import Finding, State
+from services.purge.evidence.prometheus import Alerts, Answer
+from services.purge.evidence.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """when: Unix seconds. exact: False if it may have been so before, which nobody here has seen."""
+
+    when: float
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """said: what purge itself found. alerts: what Prometheus said of the rule; None where it was not asked, or is away.
+
+    since: since when the rule is in this state; None where nobody can tell.
+    """
+
+    rule: Rule
+    state: State
+    said: str
+    since: Since | None
+    alerts: Alerts | None = None
+
+
+def judge(rule: Rule, finding: Finding, since: Since, answer: Answer | None) -> Verdict:
+    """The worse of two opinions. since: of ``finding``."""
+    alerts = answer.alerts.get(rule.id) if answer is not None else None
+    watched = alerts is not None and bool(alerts.names) and not alerts.failing
+    if alerts is not None and alerts.firing:
+        began = Since(min(alerts.firing.values()), exact=True)
+        if finding.state is State.BROKEN:
+            began = min(began, since, key=lambda each: each.when)
+        return Verdict(rule, State.BROKEN, finding.sentence, began, alerts)
+    if finding.state is State.BROKEN:
+        return Verdict(rule, State.BROKEN, finding.sentence, since, alerts)
+    if alerts is not None and alerts.pending:
+        began = Since(min(alerts.pending.values()), exact=True)
+        return Verdict(rule, State.PENDING, finding.sentence, began, alerts)
+    if watched and answer is not None and (finding.state is State.KEPT or not rule.alone):
+        return Verdict(rule, State.KEPT, finding.sentence, _kept(rule, finding, since, answer), alerts)
+    return Verdict(rule, finding.state, finding.sentence, since if finding.state is State.KEPT else None, alerts)
+
+
+def _kept(rule: Rule, finding: Finding, since: Since, answer: Answer) -> Since | None:
+    """What one of them has seen break last, whoever it was; if neither has, since when the longer one has looked."""
+    fired = answer.fired.get(rule.id)
+    seen = [since] if finding.state is State.KEPT else []
+    if fired is not None:
+        seen.append(Since(fired, exact=True))
+    elif answer.watched is not None:
+        seen.append(Since(answer.watched, exact=False))
+    exact = [each for each in seen if each.exact]
+    return max(exact, key=_when) if exact else min(seen, key=_when, default=None)
+
+
+def _when(since: Since) -> float:
+    return since.when

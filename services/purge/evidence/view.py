@@ -1,0 +1,45 @@
+"""What is shown: the pieces that change, rendered once for all who look at the same moment."""
+
+from __future__ import annotations
+
+import threading
+
+from services.purge.core import Core
+from services.purge.evidence import figures, sections
+from services.purge.evidence.audits import LastAudit
+from services.purge.evidence.checkpoints import Heads
+from services.purge.evidence.watch import Watch
+
+
+class View:
+    """May be asked from any thread."""
+
+    def __init__(self, core: Core, watch: Watch, heads: Heads, audits: LastAudit) -> None:
+        self._core = core
+        self._watch = watch
+        self._heads = heads
+        self._audits = audits
+        self._lock = threading.Lock()
+        self._made: tuple[float, dict[str, str]] = (float("-inf"), {})
+
+    def pieces(self) -> dict[str, str]:
+        """By the id of the element that holds it. Raises OSError when the log can't be read."""
+        look = self._watch.look
+        with self._lock:
+            if self._made[0] != look.at:
+                self._made = look.at, self._render()
+            return self._made[1]
+
+    def _render(self) -> dict[str, str]:
+        look = self._watch.look
+        read = figures.read(self._core, look.at)
+        return {
+            "as-of": sections.as_of(look),
+            "sentence": sections.sentence(read),
+            "summary": sections.summary(look),
+            "flow": sections.flow_picture(read),
+            "residency": sections.residency_picture(read),
+            "rules": sections.rules(look),
+            "audit": sections.audit(self._audits.last()),
+            "log": sections.log(self._heads.newest()),
+        }
