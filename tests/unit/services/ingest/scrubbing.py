@@ -55,5 +55,5 @@ def accepts(data: bytes) -> bool:
 
 
 def plain_id(value: object) -> str | None:
-    """A parameter's name in test ids, the same in every run; None for what tests/conftest.py names (files, functions)."""
+    """A parameter's name in test ids, the same in every run; None for files and functions (tests/conftest.py)."""
     return None if isinstance(value, bytes) or callable(value) else str(value)
