@@ -231,8 +231,8 @@ async def lease_is_forgotten(site: Site) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def render_is_set_up_for_development(site: Site) -> AsyncIterator[None]:
-    """Without strictness, and without marks on its pictures."""
-    await site.restart("render", MAYFLY_LOCKDOWN="permissive", MAYFLY_RENDER_MARKING="off")
+    """Without strictness, without marks on its pictures, and with an ops port for everybody."""
+    await site.restart("render", MAYFLY_LOCKDOWN="permissive", MAYFLY_RENDER_MARKING="off", MAYFLY_OPS_TLS="insecure")
     try:
         yield
     finally:
@@ -439,6 +439,7 @@ TABLE: Mapping[str, Trouble] = {
     "MayflyWitnessRefused": witness_knows_another_history,
     "MayflyLeaseOverdue": reaper_sleeps,
     "MayflyLockdownIncomplete": render_is_set_up_for_development,
+    "MayflyOpsPortOpen": render_is_set_up_for_development,
     "MayflyPicturesUnmarked": render_is_set_up_for_development,
     "MayflyPoolImpostor": strangers_at_the_pool,
     "MayflyCredentialsExpiring": strangers_at_the_pool,
