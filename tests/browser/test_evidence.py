@@ -224,6 +224,7 @@ async def test_after_a_restart_with_prometheus_the_figures_are_the_same_and_ever
         await reads(seen.page, "#sentence", said)
         for rule in {"R1", "R7", "R9"} & WATCHED:
             await reads(seen.page, f"#{rule} .state", "kept", within=60)
+            assert "Since at least" in await seen.page.inner_text(f"#{rule} .since")
         assert await state_of(seen.page, "R5") == "not judged", "nobody has audited"
         await seen.page.click("#R3-query summary")
         assert "MayflyRegistryUnsafe" in await seen.page.inner_text("#R3-query")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mesh.clock import Clock
 from mesh.log import error_at, get_logger
@@ -40,6 +40,7 @@ class Watch:
         self._since: dict[str, tuple[Finding, Since]] = {}
         self._answer: tuple[float, Answer] | None = None  # monotonic, when it came
         self._away = False
+        self._heard = 0.0  # when an answer first came, Unix seconds
         self._news = threading.Condition()
         self._looks = 0
         self.closed = False
@@ -90,6 +91,11 @@ class Watch:
         self._since[rule] = finding, since
         return since
 
+    def _heard_since(self, answer: Answer) -> Answer:
+        """Prometheus says by the minute since when it has watched; it has at least since it was first heard here."""
+        self._heard = self._heard or self._clock.wall()
+        return replace(answer, watched=min(self._heard, answer.watched or self._heard))
+
     def _fresh(self) -> Answer | None:
         if self._answer is None or self._clock.monotonic() - self._answer[0] > STALE:
             return None
@@ -107,7 +113,7 @@ class Watch:
     async def _keep_asking(self, prometheus: Prometheus) -> None:
         while True:
             try:
-                self._answer = self._clock.monotonic(), await asyncio.to_thread(prometheus.ask)
+                self._answer = self._clock.monotonic(), self._heard_since(await asyncio.to_thread(prometheus.ask))
                 self._away = False
             except Away:
                 if not self._away:
