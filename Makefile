@@ -67,8 +67,10 @@ $(TRITON)/.ready: deploy/triton/requirements.txt deploy/triton/serve.py
 
 # Units and engines on all cores, file by file; then, one by one, what starts meshes and watches clocks.
 test: $(READY) ## Pass everything: units, the mesh in one process, real processes with a real Valkey
-	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ALONGSIDE)
-	@$(BIN)/python -m pytest $(addprefix --ignore=,$(ALONGSIDE))
+	@failed=0; \
+	PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ALONGSIDE) || failed=1; \
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(ALONGSIDE)) || failed=1; \
+	exit $$failed
 
 test-fast: $(READY) ## Only what needs no processes
 	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile tests/unit

@@ -16,6 +16,8 @@ SETTINGS: dict[str, str] = {
     "maxmemory": "256mb",
     "repl-diskless-sync": "yes",
     "repl-diskless-load": "swapdb",
+    # DUMP, with which the auditor reads every key, would compress small values in a buffer that the server keeps.
+    "rdbcompression": "no",
 }
 VALKEY_SETTINGS: dict[str, str] = {
     "commandlog-execution-slower-than": "-1",

@@ -232,7 +232,9 @@ async def lease_is_forgotten(site: Site) -> AsyncIterator[None]:
 @asynccontextmanager
 async def render_is_set_up_for_development(site: Site) -> AsyncIterator[None]:
     """Without strictness, without marks on its pictures, and with an ops port for everybody."""
-    await site.restart("render", MAYFLY_LOCKDOWN="permissive", MAYFLY_RENDER_MARKING="off", MAYFLY_OPS_TLS="insecure")
+    port = site.mesh.ops_address("render").rpartition(":")[2]
+    everywhere = {"MAYFLY_OPS_TLS": "insecure", "MAYFLY_OPS_LISTEN": f"0.0.0.0:{port}"}
+    await site.restart("render", MAYFLY_LOCKDOWN="permissive", MAYFLY_RENDER_MARKING="off", **everywhere)
     try:
         yield
     finally:
@@ -382,12 +384,21 @@ async def auditor_is_dead(site: Site) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def apps_are_behind(site: Site) -> AsyncIterator[None]:
-    """They ask with a consent to a policy that isn't in force."""
-    async with site.phone() as phone:
-        for _ in range(FAILURES):
+    """They ask, again and again, with a consent to a policy that isn't in force."""
+
+    async def ask(phone: Phone) -> None:
+        while True:
             with suppress(MeshError, EOFError):
                 await phone.render().start(SCENE, policy_version="2020-01")
-        yield
+            await asyncio.sleep(0.1)  # as people do
+
+    async with site.phone() as phone:
+        asking = asyncio.create_task(ask(phone))
+        try:
+            yield
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
 
 
 # --- how ---

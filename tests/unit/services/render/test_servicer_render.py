@@ -76,8 +76,8 @@ class SteppedEngine:
         self.inside += 1
         try:
             progress("decode", 0.0)
-            progress("paint", 0.4)
-            progress("paint", 0.2)
+            progress("backdrop", 0.4)
+            progress("backdrop", 0.2)
             self.in_step.release()
             if self.waits and not self.go_on.acquire(timeout=15):
                 raise AssertionError("forgotten")
@@ -257,7 +257,7 @@ async def test_progress_never_falls(world: World) -> None:
     progress = [first, *parsed(await trip.until_seal())[0]]
     fractions = [told.fraction for told in progress]
     assert fractions == sorted(fractions)
-    assert {told.step for told in progress} <= {"decode", "paint", "encode"}
+    assert {told.step for told in progress} <= {"decode", "backdrop", "encode"}
     await trip.call.done_writing()
     await trip.rest()
 

@@ -47,7 +47,7 @@ class Gated:
     def render(self, job: Job, progress: Progress, cancelled: Cancelled) -> Picture:
         self.made.append(job.seed)
         self.inside.append(job.seed)
-        progress("paint", 0.5)
+        progress("backdrop", 0.5)
         assert self.gate(job.seed).wait(15)
         self.inside.remove(job.seed)
         if job.seed in self.fails:
@@ -178,7 +178,7 @@ async def test_those_who_wait_are_told_their_place_and_time() -> None:
         await eventually(lambda: here.told[2] and here.told[3])
         assert here.told[2] == [State(position=1, seconds=20.0)]
         assert here.told[3] == [State(position=2, seconds=30.0)]
-        assert here.told[1] == [State("paint", 0.5, seconds=5.0)]
+        assert here.told[1] == [State("backdrop", 0.5, seconds=5.0)]
         here.clock.advance(4)
         await eventually(lambda: here.told[3][-1] == State(position=2, seconds=26.0))
         await here.finish(1)

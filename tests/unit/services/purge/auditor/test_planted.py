@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from mesh.forgetting.environment import SETTINGS
 from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
 from services.purge import acl
@@ -21,6 +22,7 @@ from services.purge.address import RedisAddress
 from services.purge.auditor.canary import canary
 from services.purge.auditor.canary.canary import Canary
 from services.purge.auditor.endings import ENDINGS, Gone
+from services.purge.auditor.hunt.index import Needle, NeedleIndex
 from services.purge.auditor.places import processes
 from services.purge.auditor.places.descriptors import Descriptors
 from services.purge.auditor.places.files import Files
@@ -211,3 +213,27 @@ def test_the_auditor_can_read_every_key_and_write_none(valkey: ValkeyServer) -> 
         for command in (("SET", "a", "1"), ("DEL", "a"), ("CONFIG", "GET", "save"), ("SAVE",), ("FLUSHALL",)):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 client.execute_command(*command)
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["as_mayfly_starts_it", "compressing"])
+async def test_reading_a_small_parked_picture_leaves_nothing_of_it(
+    compressed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the server compresses dumps, it keeps the last small one."""
+    monkeypatch.setenv("GLIBC_TUNABLES", SETTINGS["GLIBC_TUNABLES"])
+    arguments = [*acl.arguments(valkey=True), *(["--rdbcompression", "yes"] if compressed else [])]
+    digest = hashlib.sha256(PASSWORD.encode()).hexdigest()
+    rules, ciphertext = acl.acl_rules("purge", digest, digest), os.urandom(600)
+    with ValkeyServer(acl=rules, username="purge", password=PASSWORD, arguments=arguments) as server:
+        key = f"parked:{{01}}:{PHOTO}"
+        with redis.Redis.from_url(server.url) as client:
+            client.rpush(key, b"head", ciphertext, b"tail")
+            client.pexpire(key, 100_000)
+        dump = await _registry(server).parked(PHOTO)
+        assert ciphertext in dump or compressed
+        with redis.Redis.from_url(server.url) as client:
+            client.delete(key)
+            client.execute_command("PING", bytes(24 << 10))  # as purge rinses its connections
+        found = Hunted(NeedleIndex([Needle("parked/ciphertext", ciphertext)]))
+        left = search(Memory(lambda: {"valkey": [server.pid]}), found)
+    assert bool(left) == compressed

@@ -52,7 +52,9 @@ def _fails(code: grpc.StatusCode) -> Callable[[Any, Any], Any]:
 
 
 def impostors(pool: Pool) -> float:
-    return sum(sample.value for family in pool._metrics.impostors.collect() for sample in family.samples)
+    names = {endpoint.processor.name for endpoint in pool._endpoints}
+    children = [pool._metrics.impostors.labels(name) for name in names]
+    return sum(sample.value for child in children for family in child.collect() for sample in family.samples)
 
 
 def _refusal(pool: Pool, **more: Any) -> MeshError:
