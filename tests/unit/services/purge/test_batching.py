@@ -54,13 +54,7 @@ async def test_what_comes_during_a_round_trip_goes_out_together_in_order() -> No
 
 async def test_a_rinse_takes_every_connection_that_batches_had_since_the_last_one() -> None:
     """Two parks at once use two connections, and each keeps the end of what passed over it."""
-    wire = Wire()
-    wire.gate.clear()
-    lane = Lane(wire.exchange)
-    both = [lane.send([b"a"])]
-    await _ticks()
-    both.append(lane.send([b"b"]))
-    await _ticks()
+    wire, lane, both = await _two_under_way()
     wire.gate.set()
     await asyncio.gather(*both)
     await _ticks()
@@ -71,13 +65,7 @@ async def test_a_rinse_takes_every_connection_that_batches_had_since_the_last_on
 
 
 async def test_what_is_under_way_during_a_rinse_is_rinsed_by_the_next() -> None:
-    wire = Wire()
-    wire.gate.clear()
-    lane = Lane(wire.exchange)
-    both = [lane.send([b"a"])]
-    await _ticks()
-    both.append(lane.send([b"b"]))
-    await _ticks()
+    wire, lane, both = await _two_under_way()
     rinse = asyncio.ensure_future(lane.rinse([b"r"]))
     await _ticks()
     wire.gate.set()
@@ -85,6 +73,18 @@ async def test_what_is_under_way_during_a_rinse_is_rinsed_by_the_next() -> None:
     wire.batches.clear()
     await lane.rinse([b"r"])
     assert wire.batches == [[b"r"]] * 2
+
+
+async def _two_under_way() -> tuple[Wire, Lane, list[asyncio.Future[list[Any]]]]:
+    """Two batches, each on a connection of its own, that wait for their replies."""
+    wire = Wire()
+    wire.gate.clear()
+    lane = Lane(wire.exchange)
+    both = []
+    for word in (b"a", b"b"):
+        both.append(lane.send([word]))
+        await _ticks()
+    return wire, lane, both
 
 
 async def _ticks() -> None:
