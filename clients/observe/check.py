@@ -11,6 +11,7 @@ from typing import Any
 
 from clients.observe import panels
 from clients.observe.alerts import alerts, firing
+from clients.observe.prometheus import get
 from clients.observe.stack import HASTY, Stack
 from clients.observe.workload import Workload
 from clients.sdk.client import MayflyClient
@@ -68,6 +69,10 @@ async def check(stack: Stack, data: bytes, tell: Callable[[str], None] = lambda 
     Prometheus or Alertmanager is away.
     """
     began, report = time.monotonic(), Report()
+    # What is counted before it is first looked at is no rise, and a panel of rises would stay empty.
+    tell("waiting until every process is looked at")
+    if not await _until(lambda: _all_are_seen(stack.prometheus.url), _FIRES_SECONDS):
+        report.faults.append("Prometheus does not reach every process")
     tell("sending photos")
     async with MayflyClient(stack.mesh.gateway_address, stack.mesh.ca_file, stack.mesh.token()) as client:
         workload = Workload(client, await client.scenes(), data)
@@ -82,6 +87,11 @@ async def check(stack: Stack, data: bytes, tell: Callable[[str], None] = lambda 
     await _cause(stack, report)
     report.seconds = time.monotonic() - began
     return report
+
+
+def _all_are_seen(url: str) -> bool:
+    found = get(url, "/api/v1/targets", state="active")["activeTargets"]
+    return bool(found) and all(target["health"] == "up" for target in found)
 
 
 async def _look_at_panels(stack: Stack, report: Report) -> None:

@@ -134,6 +134,8 @@ class RenderMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.queued = QUEUED.family(registry)
         self.waited = WAITED.family(registry)
+        for each in CLASSES:  # from 0 on, so that the first photo is seen as a rise
+            self.waited.labels(each)
         self.refused = REFUSED.family(registry)
         self.cold_start = COLD_START.on(registry)
         self.slots = SLOTS.on(registry)
