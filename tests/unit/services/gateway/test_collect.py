@@ -12,7 +12,7 @@ import pytest
 from mayfly.gateway.v1 import gateway_pb2 as pb
 from mesh.errors import Cancelled, Invalid, NotFound, Unavailable
 from mesh.testing.wait import eventually
-from tests.unit.services.gateway.test_journey import uploaded
+from tests.unit.services.gateway.journey.trips import uploaded
 from tests.unit.services.gateway.world import BUNDLE, Phone, World, running
 
 ME, OTHER = b"m" * 16, b"o" * 16

@@ -1,10 +1,9 @@
-"""How leases end, with a real Valkey and a real log: settle, revoke, expire, and whatever goes wrong in between."""
+"""How leases end, with a real Valkey and a real log: settle, revoke, expire, and what holders say of it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +15,11 @@ from mesh.testing.wait import eventually
 from services.purge import ending, keys
 from services.purge.custody import Event
 from services.purge.grants import Terms
-from services.purge.lease import Outcome
 from services.purge.parked import Claimant
 from services.purge.receipt import Custody
 from tests.unit.services.purge.desk import OWNER, Desk, Holder, desk
-from tests.unit.services.purge.world import SECRET, a_grant, admin_of, keys_without_ttl
-
-
-@pytest.fixture
-async def purge(valkey: ValkeyServer, tmp_path: Path) -> AsyncIterator[Desk]:
-    async with desk(valkey.url, tmp_path / "log") as running:
-        yield running
-
-
-def remains(admin: Any, photo_id: str) -> list[bytes]:
-    """Keys of one photo, its receipt's apart."""
-    k = keys.of_photo(photo_id)
-    found = [key for key in (k.lease, k.parked) if admin.exists(key)]
-    return found + [k.due] * (admin.zscore(k.due, photo_id) is not None)
+from tests.unit.services.purge.ending.remains import remains
+from tests.unit.services.purge.world import SECRET, keys_without_ttl
 
 
 async def test_settle_waits_for_every_holder_and_hands_over_the_receipt(purge: Desk, admin: Any) -> None:
@@ -333,169 +319,3 @@ async def test_an_admin_can_see_that_nothing_but_receipts_and_counters_remain(pu
     kinds = {key.split(b":")[0] for key in admin.scan_iter(count=1000)}
     alive = {b"replica", b"leader", b"term", b"marker"}
     assert kinds == {b"receipt", b"quota", b"pseudonym-key"} | alive
-
-
-# --- a registry that fails ---
-
-
-async def test_valkey_killed_refuses_grants_and_receipts_come_on_time(own_valkey: ValkeyServer, tmp_path: Path) -> None:
-    async with desk(own_valkey.url, tmp_path / "log") as purge:
-        ingest = await Holder(purge.core).connect()
-        grant = await purge.grant(ttl=1.0)
-        await ingest.hold(grant.photo_id)
-        own_valkey.kill()
-        with pytest.raises(Unavailable) as caught:
-            await purge.grant()
-        assert caught.value.reason == "REGISTRY_UNAVAILABLE"
-        with pytest.raises(Unavailable):
-            await purge.core.endings.settle(grant.photo_id, [], "delivered")
-        await ingest.told_to_drop(grant.photo_id)
-        await ingest.send(Event(grant.photo_id, "R", 700_000))
-        receipt = await purge.receipt_of(grant.photo_id)
-        assert (receipt.outcome, receipt.reason) == ("expired", "registry_lost")
-        assert receipt.custody == (Custody("ingest", "released", 0.7),)
-        own_valkey.start()
-        await eventually(lambda: purge.core.attestation.safe)
-        stored = await eventually(lambda: admin_of(own_valkey).get(keys.of_photo(grant.photo_id).receipt))
-        assert stored
-        await purge.grant()
-        await eventually(lambda: ingest.sequence in [getattr(c, "sequence", 0) for c in ingest.commands])
-        await purge.conserved()
-
-
-async def test_a_paused_registry_does_not_hold_receipts_up(own_valkey: ValkeyServer, tmp_path: Path) -> None:
-    async with desk(own_valkey.url, tmp_path / "log") as purge:
-        grant = await purge.grant(ttl=1.0)
-        own_valkey.pause()
-        receipt = await purge.receipt_of(grant.photo_id)
-        assert (receipt.outcome, receipt.reason) == ("expired", "registry_lost")
-        own_valkey.resume()
-        await eventually(lambda: remains(admin_of(own_valkey), grant.photo_id) == [])
-        assert len(purge.receipts()) == 1
-
-
-async def test_a_flushed_registry_ends_leases_as_they_are_noticed(purge: Desk, admin: Any) -> None:
-    ingest = await Holder(purge.core).connect()
-    noticed, settled = await purge.grant(), await purge.grant()
-    admin.flushall()
-    await ingest.send(Event(noticed.photo_id, "H"))
-    await ingest.told_to_drop(noticed.photo_id)
-    await ingest.report(Event(noticed.photo_id, "R", 1))
-    assert (await purge.receipt_of(noticed.photo_id)).reason == "registry_lost"
-    with pytest.raises(NotFound):
-        await purge.core.endings.settle(settled.photo_id, [], "delivered")
-    assert (await purge.receipt_of(settled.photo_id)).reason == "registry_lost"
-    await purge.conserved()
-
-
-async def test_a_lease_that_the_registry_did_not_take_ends_at_once(own_valkey: ValkeyServer, tmp_path: Path) -> None:
-    async with desk(own_valkey.url, tmp_path / "log") as purge:
-        admin_of(own_valkey).execute_command("ACL", "SETUSER", "purge", "-zadd")
-        with pytest.raises(Unavailable):
-            await purge.grant()
-        await eventually(purge.receipts)
-        [receipt] = purge.receipts().values()
-        assert (receipt.outcome, receipt.reason) == ("revoked", "registry_lost")
-        await eventually(lambda: remains(admin_of(own_valkey), receipt.photo_id) == [])
-        assert keys_without_ttl(admin_of(own_valkey)) == []
-        await purge.conserved()
-
-
-async def test_a_grant_whose_caller_left_is_ended(purge: Desk) -> None:
-    for number in range(5):
-        size, task = purge.log.size, asyncio.create_task(purge.grant())
-        await eventually(lambda size=size: purge.log.size > size, every=0)  # type: ignore[misc]
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await eventually(lambda count=number + 1: len(purge.receipts()) == count)  # type: ignore[misc]
-    assert {r.reason for r in purge.receipts().values()} == {"peer_lost"}
-    await purge.conserved()
-
-
-# --- restarts ---
-
-
-async def test_a_restart_takes_live_leases_up_again(valkey: ValkeyServer, tmp_path: Path) -> None:
-    async with desk(valkey.url, tmp_path / "log") as first:
-        ingest = await Holder(first.core).connect()
-        live, short = await first.grant(), await first.grant(ttl=1.0)
-        await ingest.hold(live.photo_id)
-    async with desk(valkey.url, tmp_path / "log") as second:
-        entry = second.core.book.get(live.photo_id)
-        assert entry is not None
-        assert entry.grant == live
-        assert entry.lease.holders == {ingest.name}
-        await Holder(second.core).connect()  # the same place with another epoch: the old process is dead
-        assert second.metric("mayfly_custody_lost_total", service="ingest") == 1
-        logged = await second.core.endings.settle(live.photo_id, [ingest.name], "delivered")
-        assert logged.receipt.custody[0].state == "lost"
-        assert (await second.receipt_of(short.photo_id)).outcome == "expired"
-        await second.conserved()
-
-
-async def test_a_restart_after_the_registry_was_lost_ends_every_grant(own_valkey: ValkeyServer, tmp_path: Path) -> None:
-    async with desk(own_valkey.url, tmp_path / "log") as first:
-        grants = [await first.grant() for _ in range(5)]
-    admin_of(own_valkey).flushall()
-    async with desk(own_valkey.url, tmp_path / "log") as second:
-        await eventually(lambda: len(second.receipts()) == 5)
-        for grant in grants:
-            receipt = second.receipts()[grant.photo_id]
-            assert (receipt.outcome, receipt.reason, receipt.admitted_time) == ("revoked", "registry_lost", None)
-        await second.conserved()
-
-
-async def test_a_restart_carries_out_a_decided_end(valkey: ValkeyServer, tmp_path: Path) -> None:
-    async with desk(valkey.url, tmp_path / "log") as first:
-        ingest = await Holder(first.core).connect()
-        grant = await first.grant()
-        await ingest.hold(grant.photo_id)
-        task = asyncio.create_task(first.core.endings.revoke(grant.photo_id, "requested"))
-        await ingest.told_to_drop(grant.photo_id)
-        task.cancel()
-    async with desk(valkey.url, tmp_path / "log") as second:
-        again = Holder(second.core, epoch=ingest.epoch)
-        await again.connect([grant.photo_id])
-        await again.told_to_drop(grant.photo_id)
-        again.sequence = 10
-        await again.report(Event(grant.photo_id, "C"))
-        receipt = await second.receipt_of(grant.photo_id)
-        assert (receipt.outcome, receipt.reason, receipt.custody[0].state) == ("revoked", "requested", "released")
-        assert receipt.custody[0].seconds >= 0.9 * (receipt.residency_seconds or 1), "since when, nobody knows"
-
-
-async def test_a_crash_between_receipt_and_deletion_leaves_no_second_receipt(
-    valkey: ValkeyServer, tmp_path: Path, admin: Any
-) -> None:
-    async with desk(valkey.url, tmp_path / "log") as first:
-        grant = await first.grant()
-        logged = await first.core.endings.revoke(grant.photo_id, "refused")
-        assert logged is not None
-        admin.delete(keys.of_photo(grant.photo_id).receipt)
-        await first.core.registry.grant(grant, "2026-11-23")  # as if nothing had been deleted
-        await first.core.registry.decide(grant.photo_id, Outcome.REVOKED, "refused", grant.granted)
-    async with desk(valkey.url, tmp_path / "log") as second:
-        assert remains(admin, grant.photo_id) == []
-        assert (await second.core.endings.receipt(grant.photo_id)) == logged
-        assert len(second.receipts()) == 1
-
-
-async def test_a_restart_without_a_registry_ends_leases_when_they_are_due(
-    own_valkey: ValkeyServer, tmp_path: Path
-) -> None:
-    async with desk(own_valkey.url, tmp_path / "log") as first:
-        grant = await first.grant(ttl=1.0)
-    own_valkey.kill()
-    async with desk(own_valkey.url, tmp_path / "log") as second:
-        with pytest.raises(Unavailable):
-            await second.grant()
-        receipt = await second.receipt_of(grant.photo_id)
-        assert (receipt.outcome, receipt.reason) == ("expired", "registry_lost")
-
-
-async def test_keys_of_leases_that_owe_no_receipt_are_swept(purge: Desk, admin: Any) -> None:
-    stranger = a_grant(ttl=0.1, now=time.time())
-    await purge.core.registry.grant(stranger, "2026-11-23")
-    await eventually(lambda: remains(admin, stranger.photo_id) == [], within=3)
-    assert purge.receipts() == {}
