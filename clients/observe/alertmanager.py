@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,16 @@ from clients.observe.program import Program, find
 
 
 class Alertmanager(Program):
-    """What it is sent stays in ``folder``."""
+    """What it is sent stays in ``folder``. config: as in its file; None: ``configuration``."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path, port: int | None = None, *, config: Mapping[str, Any] | None = None) -> None:
         super().__init__("alertmanager", folder, port)
+        self._config = config
 
     def command(self) -> Sequence[str]:
         binary = find("prometheus-alertmanager", "prometheus-alertmanager")
         file = self.folder / "alertmanager.yml"
-        file.write_text(json.dumps(configuration()), encoding="utf-8")  # JSON is YAML
+        file.write_text(json.dumps(self._config or configuration()), encoding="utf-8")  # JSON is YAML
         return [
             binary,
             f"--config.file={file}",

@@ -7,6 +7,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -32,7 +33,7 @@ def find(name: str, package: str) -> str:
     return found
 
 
-class Program:
+class Program(ABC):
     """A context manager. folder: an existing one, for its configuration, data and log.
 
     port: None: one that is free now. ready: where it answers with 200 once it is ready.
@@ -52,9 +53,9 @@ class Program:
     def pid(self) -> int | None:
         return self._record.pid if self._record is not None else None
 
+    @abstractmethod
     def command(self) -> Sequence[str]:
         """What is to be started. Raises ConfigError."""
-        raise NotImplementedError
 
     def environment(self) -> Mapping[str, str]:
         """Its whole environment."""

@@ -7,41 +7,21 @@ named by MAYFLY_INSTANCE. For faults that only our own code can have: what can b
 from __future__ import annotations
 
 import asyncio
-import importlib
-import os
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-import tests
-from mesh.app import App, main
+from mesh.app import App
 from mesh.config import MeshSettings
 from mesh.lockdown.locking import Lockdown
-from mesh.lockdown.needs import Needs
+from tests import variants
 
 _SECONDS = 10.0
 
 
-def run(service: str) -> None:
-    config = importlib.import_module(f"services.{service}.config")
-    real: type[MeshSettings] = getattr(config, f"{service.title()}Settings")
-
-    class Settings(real):  # type: ignore[misc, valid-type]
-        def needs(self) -> Needs:
-            needs: Needs = super().needs()
-            return needs.reading(*map(Path, tests.__path__))
-
-    main(service, "tests.alerts.faulty", Settings)
-
-
 def build(settings: MeshSettings, lockdown: Lockdown) -> App:
-    service = settings.instance.partition("-")[0]
-    app: App = importlib.import_module(f"services.{service}.wiring").build(settings, lockdown)
-    # Only now: neither gRPC nor the service's code may be imported before the process is locked.
-    from mesh.ops import OpsServer
-    from tests.alerts import faults
+    service, app, ops = variants.built(settings, lockdown)
+    from tests.alerts import faults  # imports gRPC
 
-    (ops,) = (component for component in app._components if isinstance(component, OpsServer))
     ops.mount("/fault/", Switchboard(faults.of(service, app, lockdown)))
     return app
 
@@ -62,4 +42,4 @@ class Switchboard:
 
 
 if __name__ == "__main__":
-    run(os.environ["MAYFLY_INSTANCE"].partition("-")[0])
+    variants.run("tests.alerts.faulty")

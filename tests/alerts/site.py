@@ -6,11 +6,11 @@ Its services have faults that can be switched on (``faulty``); Valkey has an adm
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -18,7 +18,7 @@ from typing import Self
 from clients.local import auditing, ops
 from clients.local.environment import SERVICES
 from clients.local.mesh import LocalMesh
-from clients.local.ports import free_ports
+from clients.observe.program import Program
 from mesh.testing.redis_server import RedisServer
 from mesh.testing.wait import eventually
 from services.purge.acl import arguments
@@ -84,9 +84,10 @@ class Watch:
 
     def _keep_looking(self) -> None:
         while not self._stop.wait(_LOOK):
-            now = firing(self._url)
-            self.ever |= now
-            self.seen |= now
+            with suppress(OSError):  # one look that isn't answered is not the last
+                now = firing(self._url)
+                self.ever |= now
+                self.seen |= now
 
 
 class Site:
@@ -199,35 +200,32 @@ class Site:
             await eventually(parked, within=20, every=0.1)
 
 
-class AuditorProcess:
+class AuditorProcess(Program):
     """The auditor of a site, which can be killed and started again at its place."""
 
     def __init__(self, site: Site, told: Mapping[str, str]) -> None:
-        (port,) = free_ports(1)
-        self.ops_address = f"127.0.0.1:{port}"
+        super().__init__("auditor", site.folder, ready="/healthz")
         site.note_pids()
         processes = ",".join(f"{name}={site.pid_file(name)}" for name in site.mesh.processes)
-        own = {"MAYFLY_OPS_LISTEN": self.ops_address, "MAYFLY_AUDITOR_PROCESSES": processes}
+        own = {"MAYFLY_OPS_LISTEN": self.address, "MAYFLY_AUDITOR_PROCESSES": processes}
         self._environment = {**told, **_AUDITOR, **own}
-        self._log = site.folder / "auditor.log"
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "services.purge.auditor"], env=self._environment, stderr=log
-            )
+    def command(self) -> Sequence[str]:
+        return [sys.executable, "-P", "-m", "services.purge.auditor"]
+
+    def environment(self) -> Mapping[str, str]:
+        return self._environment
 
     def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGKILL)
+        self.stop()
 
     async def audited(self, outcome: str) -> None:
         """Until an audit has ended so, since it was started. AssertionError."""
 
         async def has() -> bool:
-            samples = await asyncio.to_thread(ops.metrics, self.ops_address)
+            samples = await asyncio.to_thread(ops.metrics, self.address)
             return bool(ops.total(samples, "mayfly_canary_runs_total", outcome=outcome))
 
         await eventually(has, within=90, every=0.2)
@@ -260,5 +258,5 @@ def prometheus_of(
     """Not started yet; its rules' times are shrunk. alertmanager: HOST:PORT of who is told."""
     folder = site.folder / name
     folder.mkdir()
-    targets = site.targets | ({AUDITOR: auditor.ops_address} if auditor else {})
+    targets = site.targets | ({AUDITOR: auditor.address} if auditor else {})
     return PrometheusServer(folder, targets, hurried=True, alertmanager=alertmanager)

@@ -385,15 +385,8 @@ async def auditor_is_dead(site: Site) -> AsyncIterator[None]:
 @asynccontextmanager
 async def apps_are_behind(site: Site) -> AsyncIterator[None]:
     """They ask, again and again, with a consent to a policy that isn't in force."""
-
-    async def ask(phone: Phone) -> None:
-        while True:
-            with suppress(MeshError, EOFError):
-                await phone.render().start(SCENE, policy_version="2020-01")
-            await asyncio.sleep(0.1)  # as people do
-
     async with site.phone() as phone:
-        asking = asyncio.create_task(ask(phone))
+        asking = asyncio.create_task(_keep_asking(phone, policy_version="2020-01"))
         try:
             yield
         finally:
@@ -410,12 +403,12 @@ async def _take_back(upload: Upload) -> None:
         await upload.phone.ask("Revoke", pb.RevokeRequest(photo_id=upload.accepted.photo_id))
 
 
-async def _keep_asking(phone: Phone) -> None:
-    """Photos, one after the other, whatever is answered."""
+async def _keep_asking(phone: Phone, **start: str) -> None:
+    """Photos, one after the other, whatever is answered. start: fields of their `start`."""
     while True:
         upload = phone.render()
         with suppress(MeshError, EOFError):
-            await upload.start(SCENE, ttl=10.0)
+            await upload.start(SCENE, ttl=10.0, **start)
             await upload.upload(photo(1))
             await upload.until("seal")
         upload.hang_up()

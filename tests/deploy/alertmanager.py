@@ -5,19 +5,16 @@ from __future__ import annotations
 import http.server
 import json
 import secrets
-import subprocess
 import threading
-import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
+from clients.observe import deployed
+from clients.observe.alertmanager import Alertmanager
 from mesh.testing.ports import HOST, Reserved
-from tests.deploy.programs import DEPLOY, program, read_yaml
+from tests.deploy.programs import program
 
-_READY_WITHIN = 20.0  # seconds
-_POLL = 0.05
 _GROUP_WAIT, _GROUP_INTERVAL = "200ms", "1s"
 
 
@@ -69,7 +66,7 @@ class Pager:
         self._server.server_close()
 
 
-class AlertmanagerServer:
+class AlertmanagerServer(Alertmanager):
     """A context manager. Skips the test where Alertmanager is not installed.
 
     What is changed of the configuration: whom it tells, where the token lies, and how long it gathers alerts before it
@@ -77,12 +74,8 @@ class AlertmanagerServer:
     """
 
     def __init__(self, folder: Path, pager: Pager) -> None:
-        self._binary = program("prometheus-alertmanager", "Debian: prometheus-alertmanager")
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        self._port = Reserved()
-        self.address = f"{HOST}:{self._port.number}"
-        config = read_yaml(DEPLOY / "prometheus/alertmanager.yml")
+        program("prometheus-alertmanager", "Debian: prometheus-alertmanager")
+        config = deployed.read(deployed.ALERTMANAGER)
         token = folder / "token"
         token.write_text(pager.token)
         for receiver in config["receivers"]:
@@ -91,40 +84,15 @@ class AlertmanagerServer:
                 hook["http_config"]["authorization"]["credentials_file"] = str(token)
         for route in (config["route"], *config["route"]["routes"]):
             route |= {"group_wait": _GROUP_WAIT, "group_interval": _GROUP_INTERVAL}
-        (folder / "alertmanager.yml").write_text(json.dumps(config))  # JSON is YAML
+        self._reserved = Reserved()
+        super().__init__(folder, self._reserved.number, config=config)
+
+    def stop(self) -> None:
+        super().stop()
+        self._reserved.close()
 
     def inhibited(self, alert: str) -> bool:
         """Whether it knows the alert, and tells nobody of it because of another one."""
-        with urllib.request.urlopen(f"http://{self.address}/api/v2/alerts", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=10) as answer:
             alerts = [each for each in json.load(answer) if each["labels"]["alertname"] == alert]
         return bool(alerts) and all(each["status"]["inhibitedBy"] for each in alerts)
-
-    def __enter__(self) -> Self:
-        arguments = [
-            f"--config.file={self._folder / 'alertmanager.yml'}",
-            f"--storage.path={self._folder / 'data'}",
-            f"--web.listen-address={self.address}",
-            "--cluster.listen-address=",
-        ]
-        with (self._folder / "log").open("wb") as log:
-            self._process = subprocess.Popen([self._binary, *arguments], stdout=log, stderr=log, cwd=self._folder)
-        deadline = time.monotonic() + _READY_WITHIN
-        while not self._ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.__exit__()
-                raise RuntimeError(f"alertmanager did not start: {(self._folder / 'log').read_text()[-2000:]}")
-            time.sleep(_POLL)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._port.close()
-
-    def _ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError):
-            return False

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.error
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from clients.local.pki import TRUST_DOMAIN, Pki
+from clients.observe.program import Program
 from mesh.health import Health
 from mesh.metrics import MeshMetrics
 from mesh.ops import OpsServer
 from mesh.ops_tls import MutualTls
-from mesh.testing.ports import HOST, Reserved
 from mesh.testing.wait import eventually
 from tests.deploy.panels import get
 from tests.deploy.programs import DEPLOY, program, read_yaml
 
 
 async def test_prometheus_is_let_in_by_its_certificate(tmp_path: Path) -> None:
-    binary, pki = program("prometheus", "Debian: prometheus"), Pki(tmp_path / "pki")
+    program("prometheus", "Debian: prometheus")
+    pki = Pki(tmp_path / "pki")
     pki.ensure()
     servers = {name: _server(pki, name) for name in ("gateway", "ingest")}
     for server in servers.values():
@@ -29,24 +29,23 @@ async def test_prometheus_is_let_in_by_its_certificate(tmp_path: Path) -> None:
     targets = {name: server.address for name, server in servers.items()}
     shown = {"gateway": "prometheus", "ingest": "render"}
     (tmp_path / "prometheus.yml").write_text(json.dumps(_configuration(pki, targets, shown)))  # JSON is YAML
-    port = Reserved()
-    arguments = (
-        f"--config.file={tmp_path / 'prometheus.yml'}",
-        f"--storage.tsdb.path={tmp_path / 'tsdb'}",
-        f"--web.listen-address={HOST}:{port.number}",
-    )
-    with (tmp_path / "log").open("wb") as log:
-        prometheus = subprocess.Popen([binary, *arguments], stderr=log)  # noqa: ASYNC220 - it returns at once
-        try:
-            url = f"http://{HOST}:{port.number}"
-            up = await eventually(lambda: len(found := _up(url)) == 2 and found, within=30, every=0.2)
-            assert up == {"gateway": 1, "ingest": 0}, "metrics are not for another service"
-        finally:
-            prometheus.kill()
-            prometheus.wait()
-            port.close()
+    with _Prometheus("prometheus", tmp_path) as prometheus:
+        up = await eventually(lambda: len(found := _up(prometheus.url)) == 2 and found, within=30, every=0.2)
+        assert up == {"gateway": 1, "ingest": 0}, "metrics are not for another service"
     for server in servers.values():
         await server.stop()
+
+
+class _Prometheus(Program):
+    """With the configuration that lies in its folder."""
+
+    def command(self) -> Sequence[str]:
+        return [
+            program("prometheus", "Debian: prometheus"),
+            f"--config.file={self.folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self.folder / 'tsdb'}",
+            f"--web.listen-address={self.address}",
+        ]
 
 
 def _server(pki: Pki, service: str) -> OpsServer:

@@ -56,7 +56,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMesh]:
     """With an intruder in each service."""
     folder = tmp_path_factory.mktemp("locked")
     (folder / "home").mkdir()
-    modules = {service: f"tests.lockdown.{service}" for service in SERVICES}
+    modules = dict.fromkeys(SERVICES, "tests.lockdown.variant")
     overrides = {service: {"HOME": str(folder / "home")} for service in SERVICES}
     with LocalMesh(folder / "mesh", overrides, modules=modules) as up:
         yield up

@@ -7,47 +7,28 @@ can be tried in a decoder; the answer is JSON: where → attempt → what came o
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from prometheus_client import CollectorRegistry
 
-import tests
-from mesh.app import App, main
+from mesh.app import App
 from mesh.config import MeshSettings
 from mesh.errors import Invalid
 from mesh.isolation.metrics import IsolationMetrics
 from mesh.isolation.workers import Workers
 from mesh.lockdown.locking import Lockdown
-from mesh.lockdown.needs import Needs
+from tests import variants
 from tests.lockdown import attempts
 
 _MIB = 1 << 20
 _DECODER = ("write to /tmp", "read /etc/passwd", "inherited descriptors", "tcp", "udp", "memfd", "exec", "fork")
 
 
-def run(service: str) -> None:
-    config = importlib.import_module(f"services.{service}.config")
-    real: type[MeshSettings] = getattr(config, f"{service.title()}Settings")
-
-    class Settings(real):  # type: ignore[misc, valid-type]
-        def needs(self) -> Needs:
-            needs: Needs = super().needs()
-            return needs.reading(*map(Path, tests.__path__))
-
-    main(service, "tests.lockdown.variant", Settings)
-
-
 def build(settings: MeshSettings, lockdown: Lockdown) -> App:
-    service = settings.instance.partition("-")[0]
-    app: App = importlib.import_module(f"services.{service}.wiring").build(settings, lockdown)
-    from mesh.ops import OpsServer
-
-    (ops,) = (component for component in app._components if isinstance(component, OpsServer))
+    _, app, ops = variants.built(settings, lockdown)
     ops.mount("/intruder/", Intruder(lockdown))
     return app
 
@@ -94,3 +75,7 @@ class Intruder:
 
 async def _here(target: attempts.Target) -> dict[str, str]:
     return attempts.run(target)
+
+
+if __name__ == "__main__":
+    variants.run("tests.lockdown.variant")

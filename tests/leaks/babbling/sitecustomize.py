@@ -6,15 +6,14 @@ The signs are in ``babbling_signs.py``, apart, so that whoever gives them gets n
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from babbling_signs import CONTROL, GATEWAY_BUG, INGEST_WORD, PLANT, PURGE_TTL, RENDER_AWAY, RENDER_BUG, RENDER_SLOW
+
+from tests.leaks.planting import plant
 
 
 def _gateway(module: ModuleType) -> None:
@@ -106,29 +105,4 @@ _PATCHES: dict[str, Callable[[ModuleType], None]] = {
 }
 
 
-class _Loader(importlib.abc.Loader):
-    def __init__(self, inner: importlib.abc.Loader) -> None:
-        self._inner = inner
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        return self._inner.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._inner.exec_module(module)
-        _PATCHES[module.__name__](module)
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if name not in _PATCHES:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        spec.loader = _Loader(spec.loader)
-        return spec
-
-
-sys.meta_path.insert(0, _Finder())
+plant(_PATCHES)

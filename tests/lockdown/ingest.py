@@ -1,3 +1,0 @@
-from tests.lockdown.variant import run
-
-run("ingest")
