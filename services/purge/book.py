@@ -35,7 +35,7 @@ class Entry:
     parked:    bytes that are parked.
     taken:     since when this replica knows that the lease is its own, monotonic; -infinity after a restart, until the
                registry has confirmed it.
-    due:       when somebody first wanted its end, Unix seconds; infinity before that.
+    due:       when somebody first wanted its end, monotonic; infinity before that.
     doubtful:  whether its end was sent to the registry, and no answer came.
     waiters:   woken by the next change.
     """

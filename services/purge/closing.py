@@ -87,13 +87,19 @@ class Closing:
         self._metrics.ended.labels(end.outcome.value, end.reason).inc()
         self._metrics.receipts.labels(end.outcome.value).inc()
 
+    def was_due(self, entry: Entry, at: float) -> None:
+        """Its end was decided before, by another process. at: Unix seconds."""
+        entry.due = min(entry.due, self._clock.monotonic() - max(0.0, self._clock.wall() - at))
+
     def over(self, entry: Entry, end: End, receipted: float = math.inf) -> None:
-        """Its keys are gone, too. receipted: when ``close`` was called, Unix seconds, if not just now."""
+        """Its keys are gone, too. receipted: when ``close`` was called, monotonic, if not just now."""
+        clocks_apart = entry.deadline - entry.expire  # as they were when the entry was made
         self._residency.over(
             end.outcome.value,
-            granted=entry.grant.granted if entry.grant else None,
-            due=min(entry.due, end.at),
-            expire=entry.expire,
+            granted=entry.grant.granted + clocks_apart if entry.grant else None,
+            due=entry.due,
+            expire=entry.deadline,
+            now=self._clock.monotonic(),
             receipted=receipted,
         )
 

@@ -61,7 +61,7 @@ class Core:
     ) -> None:
         self.shards = shards = shards or Shards((), ended_in_shard, clock)
         self._metrics = metrics
-        residency = Residency(clock, metrics, terms.ceiling)
+        residency = Residency(metrics, terms.ceiling)
         self.clock = clock
         self.link = Link(redis)
         self.registry = Registry(self.link, name)

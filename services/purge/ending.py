@@ -169,6 +169,7 @@ class Endings:
 
     def resume(self, entry: Entry, end: End) -> None:
         """Carries out an end that was decided before a restart."""
+        self._closing.was_due(entry, end.at)
         self._begin(entry, end.outcome, end.reason)
 
     async def receipt(self, photo_id: str) -> Logged:
@@ -216,7 +217,7 @@ class Endings:
         running = self._running.get(entry.photo_id)
         if running is None:
             ending = self._ending(outcome, reason, holders)
-            entry.due = min(entry.due, ending.wanted.at)
+            entry.due = min(entry.due, self._clock.monotonic())
             running = ending, self._tasks.spawn(self._carry_out(entry, ending))
             self._running[entry.photo_id] = running
             running[1].add_done_callback(lambda _: self._over(entry))
@@ -279,6 +280,8 @@ class Endings:
             ending.stands, logged = await self._settling.take_over(entry, decided)
             return logged
         ending.stands = end = decided
+        if end is not ending.wanted:
+            self._closing.was_due(entry, end.at)
         self._book.change(entry, entry.lease.decide(end))
         if end.outcome is not Outcome.SETTLED:
             self._holders.revoke(entry.photo_id, entry.expire)
@@ -293,7 +296,7 @@ class Endings:
         (logged,) = await self._closing.log([envelope], [receipt])
         self._closing.close(entry, lease, end)
         self._writer.drop(entry.photo_id)
-        over = partial(self._closing.over, entry, end, self._clock.wall())
+        over = partial(self._closing.over, entry, end, self._clock.monotonic())
         await self._leftovers.finish(entry, logged, over)
         return logged
 

@@ -15,6 +15,7 @@ from services.purge.ending import Endings
 from services.purge.lease import LIVE
 from services.purge.ledger import Ledger, Logged
 from services.purge.metrics import PurgeMetrics
+from services.purge.receipt import Receipt
 from services.purge.reconcile import Reconcile
 from services.purge.record import Record
 from services.purge.registry import Moved, Registry
@@ -112,8 +113,17 @@ class Recovery:
         receipt = logged.receipt
         self._metrics.ended.labels(receipt.outcome, receipt.reason).inc()
         self._metrics.receipts.labels(receipt.outcome).inc()
-        granted, ended = receipt.admitted_time, float(receipt.ended_time)
-        self._residency.over(receipt.outcome, granted=granted, due=ended, expire=expire)
+        self._over(receipt, expire)
+
+    def _over(self, receipt: Receipt, expire: float) -> None:
+        """What ended before the stop has left nothing from now on. expire: Unix seconds."""
+        self._residency.over(
+            receipt.outcome,
+            granted=receipt.admitted_time,
+            due=float(receipt.ended_time),
+            expire=expire,
+            now=self._clock.wall(),
+        )
 
     def _open(self, photo_id: str, expire: float) -> Entry:
         """Nobody knows whether another replica has adopted it since."""
@@ -128,3 +138,4 @@ class Recovery:
             if logged is not None:
                 with contextlib.suppress(Moved):
                     await self._registry.finish(photo_id, logged.to_bytes(), "")
+                    self._over(logged.receipt, self._clock.wall())  # until now they were there

@@ -75,6 +75,7 @@ class Settling:
         """Logs what ``signed`` has found. There must never be another receipt of this lease."""
         receipt = Receipt.from_json(envelope.payload)
         end = End(Outcome(receipt.outcome), receipt.reason, receipt.ended_time)
+        self._closing.was_due(entry, end.at)
         return end, await self._log(entry, entry.lease.decide(end).conclude(), end, receipt, envelope)
 
     async def _log(self, entry: Entry, lease: Lease, end: End, receipt: Receipt, envelope: Envelope) -> Logged:

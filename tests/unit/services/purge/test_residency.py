@@ -15,7 +15,7 @@ from mesh.testing.valkey import ValkeyServer
 from mesh.testing.wait import eventually
 from services.purge.lease import Outcome
 from services.purge.metrics import PurgeMetrics
-from services.purge.registry import GRACE
+from services.purge.registry import GRACE, Reply
 from services.purge.residency import Residency
 from tests.unit.services.purge.desk import Desk, Holder, desk
 from tests.unit.serving import FakeClock
@@ -28,12 +28,13 @@ class World:
     def __init__(self) -> None:
         self.clock = FakeClock(BEGAN)
         self.registry = CollectorRegistry()
-        self.residency = Residency(self.clock, PurgeMetrics(self.registry), 300.0)
+        self.residency = Residency(PurgeMetrics(self.registry), 300.0)
 
     def over(self, outcome: str = "settled", **facts: Any) -> tuple[float, float]:
         """The residency and the lag that this adds."""
         before = self.sums(outcome)
-        self.residency.over(outcome, **{"granted": BEGAN, "due": INFINITY, "expire": BEGAN + 120} | facts)
+        known = {"granted": BEGAN, "due": INFINITY, "expire": BEGAN + 120, "now": self.clock.wall()}
+        self.residency.over(outcome, **known | facts)
         after = self.sums(outcome)
         return round(after[0] - before[0], 3), round(after[1] - before[1], 3)
 
@@ -93,12 +94,12 @@ def test_a_clock_that_went_back_is_no_negative_time(world: World) -> None:
 
 
 class LeapingClock(SystemClock):
-    """The real time, and what was added to it."""
+    """The real time, and what was added to it. stepped: to the wall clock alone, as when it is set."""
 
-    leapt = 0.0
+    leapt = stepped = 0.0
 
     def wall(self) -> float:
-        return super().wall() + self.leapt
+        return super().wall() + self.leapt + self.stepped
 
     def monotonic(self) -> float:
         return super().monotonic() + self.leapt
@@ -121,6 +122,52 @@ async def test_an_end_that_had_to_be_asked_for_twice_was_due_at_the_first_time(
         clock.leapt = 12
         await purge.core.endings.settle(grant.photo_id, [], "delivered")
         assert 12 <= purge.metric("mayfly_deletion_lag_seconds_sum", outcome="settled") < 60
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SETTLED, Outcome.REVOKED])
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+async def test_a_wall_clock_that_is_set_is_no_time_that_a_photo_stayed(
+    valkey: ValkeyServer, tmp_path: Path, step: float, outcome: Outcome
+) -> None:
+    clock = LeapingClock()
+    async with desk(valkey.url, tmp_path / "log", clock=clock) as purge:
+        grant = await purge.grant(ttl=60)
+        clock.leapt = 20
+        clock.stepped = step
+        if outcome is Outcome.SETTLED:
+            await purge.core.endings.settle(grant.photo_id, [], "delivered")
+        else:
+            await purge.core.endings.revoke(grant.photo_id, "requested")
+        await eventually(lambda: purge.metric("mayfly_residency_seconds_count", outcome=outcome.value) == 1)
+        assert 20 <= purge.metric("mayfly_residency_seconds_sum", outcome=outcome.value) < 60
+        assert purge.metric("mayfly_deletion_lag_seconds_sum", outcome=outcome.value) < 20
+
+
+async def test_keys_that_outlived_a_restart_count_until_they_are_gone(
+    valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its receipt, and purge stopped before it could delete them."""
+
+    async def away(*_: object) -> None:
+        raise Unavailable("REGISTRY_UNAVAILABLE", "Away.", retry_after=1)
+
+    async def held(*_: object) -> Reply:
+        return Reply.HELD
+
+    clock = LeapingClock()
+    async with desk(valkey.url, tmp_path / "log", clock=clock) as purge:
+        grant = await purge.grant(ttl=60)
+        monkeypatch.setattr(purge.core.registry, "end_if_released", held)  # so it goes the long way
+        for step in ("commit", "finish"):  # of the two that delete keys, neither
+            monkeypatch.setattr(purge.core.registry, step, away)
+        await purge.core.endings.settle(grant.photo_id, [], "delivered")
+        await purge.receipt_of(grant.photo_id)
+        assert purge.metric("mayfly_residency_seconds_count", outcome="settled") == 0
+    clock.leapt = 15
+    async with desk(valkey.url, tmp_path / "log", clock=clock) as purge:
+        assert purge.metric("mayfly_residency_seconds_count", outcome="settled") == 1
+        assert 14 <= purge.metric("mayfly_residency_seconds_sum", outcome="settled") < 60
+        assert 14 <= purge.metric("mayfly_deletion_lag_seconds_sum", outcome="settled") < 60
 
 
 async def test_each_way_to_end_is_measured_once(valkey: ValkeyServer, tmp_path: Path) -> None:
