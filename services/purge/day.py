@@ -93,7 +93,7 @@ class Day:
         minutes = [minute for number, minute in list(self._minutes.items()) if last - MINUTES <= number <= last]
         ended: Counter[str] = Counter()
         for minute in minutes:
-            ended.update(minute.ended)
+            ended.update(dict(minute.ended))  # a copy: the thread of the log goes on counting meanwhile
         admitted = sum(minute.admitted for minute in minutes)
         longest = [minute.longest for minute in minutes if minute.longest is not None]
         return DayTotals(
