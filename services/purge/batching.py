@@ -54,10 +54,14 @@ class Lane:
             loop.call_soon(self._flush)
         return future
 
-    async def rinse(self, group: Group) -> None:
-        """The group over as many connections as batches were under way at once since the last time: each its own."""
+    async def rinse(self, group: Group) -> list[Any]:
+        """The group over as many connections as batches were under way at once since the last time: each its own.
+
+        All replies.
+        """
         most, self._most = max(1, self._most), len(self._running)
-        await asyncio.gather(*(self._exchange(group) for _ in range(most)))
+        replies = await asyncio.gather(*(self._exchange(group) for _ in range(most)))
+        return [reply for each in replies for reply in each]
 
     async def idle(self, within: float) -> None:
         """Waits until nothing is under way, for so many seconds at most."""

@@ -112,7 +112,9 @@ class Link:
             rinses = [self.run(lambda client: client.execute_command("PING", _PADDING)) for _ in range(used)]
             words = [pack("FCALL", f"{functions.LIBRARY}_rinse", 0), pack("PING", _PADDING)]
             lanes = [self._tasks.spawn(lane.rinse(words)) for _, lane in await self._lanes_of_all()]
-            await asyncio.gather(*rinses, *map(asyncio.shield, lanes))
+            replies = await asyncio.gather(*map(asyncio.shield, lanes))
+            self._judge([reply for each in replies for reply in each])
+            await asyncio.gather(*rinses)
 
     async def _lanes_of_all(self) -> list[tuple[Server, Lane]]:
         try:
