@@ -135,4 +135,14 @@ def _shard(number: int, item: object) -> Shard:
         raise ConfigError(f"{where}: vkey is not the one of its origin")
     if urlsplit(shard.url).scheme not in ("http", "https", "mtls") or not urlsplit(shard.url).netloc:
         raise ConfigError(f"{where}: url must begin with http://, https:// or mtls://")
+    if not _has_port(shard.url):
+        raise ConfigError(f"{where}: mtls:// needs a port, and a port is from 1 to 65535")
     return shard
+
+
+def _has_port(url: str) -> bool:
+    """Whether it is known at which port a URL is asked."""
+    try:
+        return urlsplit(url).port is not None or urlsplit(url).scheme != "mtls"
+    except ValueError:
+        return False
