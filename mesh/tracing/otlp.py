@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Sequence
 
@@ -27,9 +26,6 @@ from mesh.metrics import SPAN_OUTCOMES, MeshMetrics
 from mesh.tracing import spans
 
 try:
-    # The SDK takes many settings from variables that nobody checks; ours are all that there are.
-    for _name in [name for name in os.environ if name.startswith("OTEL_")]:
-        del os.environ[_name]
     from opentelemetry.context import Context
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
