@@ -32,7 +32,7 @@ _RPC = (
 )
 SPAN_OUTCOMES = ("sent", "failed", "dropped")
 """dropped: too many waited. failed: the collector did not take them, or not in time."""
-DROPPED = ("overdue", "revoked", "shutdown")
+DROPPED = ("overdue", "revoked")
 """Why a photo is dropped before its work is done."""
 # gRPC's, by name; not asked of gRPC, which must not be imported before the lockdown.
 CODES = (

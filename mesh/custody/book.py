@@ -146,14 +146,12 @@ class CustodyBook:
             )
         self._forget_revocations()
         if lease.photo_id in self._revoked:
-            self.unleased()
             raise no_such_photo()
         if lease.photo_id in self._held:
             raise Invalid("PHOTO_IN_USE", "This photo already serves a request.", field="photo_id")
         # The wall clock is read once, here: from now on the photo's end is kept by the monotonic one.
         remaining = min(lease.expire_time - self.clock.wall(), MAX_LEASE_SECONDS)
         if remaining <= 0:
-            self.unleased()
             raise Overdue("LEASE_EXPIRED", "The lease has ended; start again.")
         custody = Custody(self, lease, drop, remaining)
         self._held[lease.photo_id] = custody
@@ -190,11 +188,6 @@ class CustodyBook:
             if photo_id in self._revoked:
                 self.listener.revocation_confirmed(custody.lease)
         self.after_release()
-
-    def drop_all(self, error: MeshError, reason: str) -> None:
-        """Drops every photo: the process is going down."""
-        for custody in list(self._held.values()):
-            custody.drop(error, reason)
 
     def _forget_revocations(self) -> None:
         now = self.clock.monotonic()

@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mesh.custody.book import Custody, CustodyBook, LeaseRef
-from mesh.errors import MeshError
+from mesh.errors import MeshError, NotFound, Overdue
 from mesh.tracing import spans
 
 
 @asynccontextmanager
-async def in_custody(book: CustodyBook, lease: LeaseRef) -> AsyncIterator[Custody]:
+async def in_custody(book: CustodyBook, lease: LeaseRef, *, brought: bool = False) -> AsyncIterator[Custody]:
     """Holds ``lease``'s photo around the body. The body must keep the photo in frames of its own (call a function).
+
+    brought: whether the caller has named the lease and brings the photo; one whose lease has ended is counted (R1).
 
     When the lease ends or is revoked, the body is cancelled, and the reason is raised here as a typed error.
     Raises what ``CustodyBook.hold`` raises.
@@ -26,7 +28,12 @@ async def in_custody(book: CustodyBook, lease: LeaseRef) -> AsyncIterator[Custod
     def drop(_error: MeshError) -> None:
         task.cancel()
 
-    custody = book.hold(lease, drop)
+    try:
+        custody = book.hold(lease, drop)
+    except (NotFound, Overdue):
+        if brought:
+            book.unleased()
+        raise
     spans.note(photo_id=lease.photo_id)
     spans.event("held")
     try:

@@ -14,7 +14,7 @@ from mesh.middleware.call import Call, Proceed
 
 
 class Metering:
-    """Outermost, so that it sees what the caller sees."""
+    """Outside of whatever sets the status, so that it sees what the caller sees."""
 
     def __init__(self, metrics: MeshMetrics) -> None:
         self._metrics = metrics

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from enum import Enum
 
 from mesh import frames
@@ -27,10 +27,21 @@ class Outcome(Enum):
 
 
 class Delivery:
-    """One finished picture. ``seconds``: how long the client may take to confirm it. ``key``: of a parked picture."""
+    """One finished picture. ``seconds``: how long the client may take to confirm it. ``key``: of a parked picture.
+
+    handed_out: called when its last byte has gone out to the client.
+    """
 
     def __init__(
-        self, *, client: Client, registry: Registry, clock: Clock, custody: Custody, key: bytes, seconds: float
+        self,
+        *,
+        client: Client,
+        registry: Registry,
+        clock: Clock,
+        custody: Custody,
+        key: bytes,
+        seconds: float,
+        handed_out: Callable[[], None],
     ) -> None:
         self._client = client
         self._registry = registry
@@ -38,6 +49,7 @@ class Delivery:
         self._custody = custody
         self._key = key
         self._seconds = seconds
+        self._handed_out = handed_out
         self._marks = Marks("picture")
 
     async def run(self, picture: Picture, holders: Sequence[str]) -> Outcome:
@@ -46,6 +58,7 @@ class Delivery:
             while await self._hand_out(picture):
                 pass
             self._marks.end()
+            self._handed_out()
             outcome = Outcome.DELIVERED if await self._confirmed() else Outcome.UNCONFIRMED
         except ClientGone:
             outcome = Outcome.PARKED

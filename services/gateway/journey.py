@@ -60,10 +60,11 @@ class Journey:
         self._token = ResumeToken.new()
         self._photo_id = ""
         self._holders: list[str] = [route.holder]
+        self._began = 0.0
 
     async def run(self) -> None:
         """Raises the typed error that the client should see; by then the lease's end is under way."""
-        began = self._route.clock.monotonic()
+        self._began = self._route.clock.monotonic()
         lease = await self._lease()
         try:
             async with in_custody(self._route.book, lease) as custody:
@@ -74,7 +75,6 @@ class Journey:
             raise
         spans.note(outcome=outcome.value)
         self._route.metrics.journeys.labels(outcome.value).inc()
-        self._route.metrics.seconds.labels(self._cost).observe(self._route.clock.monotonic() - began)
         if outcome is Outcome.DELIVERED:
             await self._settle()
         elif outcome is Outcome.UNCONFIRMED:
@@ -144,6 +144,10 @@ class Journey:
 
     # --- the photo ---
 
+    def _handed_out(self) -> None:
+        """What the app does with it from here on is not the mesh's time."""
+        self._route.metrics.seconds.labels(self._cost).observe(self._route.clock.monotonic() - self._began)
+
     async def _carry(self, custody: Custody) -> Outcome:
         route = self._route
         scrub = route.photos.scrub(custody.lease)
@@ -158,6 +162,7 @@ class Journey:
                 custody=custody,
                 key=self._token.parking_key(self._photo_id),
                 seconds=route.delivery_seconds,
+                handed_out=self._handed_out,
             )
             outcome = await delivery.run(picture, self._holders)
             # The picture is where it must be: a render that dies now takes nothing with it, and ends no lease early.

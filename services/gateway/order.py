@@ -20,14 +20,20 @@ CONSENT = "POLICY_VERSION"
 """The reason of a refusal for want of a consent that holds."""
 
 
+class PhotoFirst(Invalid):
+    """A client has sent a piece of its photo before it asked for a lease."""
+
+
 def parse_start(message: bytes | None, policy_versions: Sequence[str]) -> pb.RenderStart:
-    """The first message of a Render call. Invalid with the field that is wrong."""
+    """The first message of a Render call. Invalid with the field that is wrong, PhotoFirst."""
     try:
         request = pb.RenderRequest.FromString(message or b"")
     except DecodeError:
         request = pb.RenderRequest()
-    if request.WhichOneof("message") != "start":
-        raise Invalid("START_MISSING", "The first message must be `start`.", field="start")
+    kind = request.WhichOneof("message")
+    if kind != "start":
+        refusal = PhotoFirst if kind == "chunk" else Invalid
+        raise refusal("START_MISSING", "The first message must be `start`.", field="start")
     start = request.start
     if len(unknown_fields.UnknownFieldSet(request)) or len(unknown_fields.UnknownFieldSet(start)):
         raise Invalid("UNKNOWN_FIELD", "`start` has a field that this version doesn't know; remove it.", field="start")
@@ -49,14 +55,6 @@ def parse_start(message: bytes | None, policy_versions: Sequence[str]) -> pb.Ren
             field="start.policy_version",
         )
     return start
-
-
-def is_photo(message: bytes | None) -> bool:
-    """Whether a client's message carries bytes of a photo."""
-    try:
-        return bool(pb.RenderRequest.FromString(message or b"").WhichOneof("message") == "chunk")
-    except DecodeError:
-        return False
 
 
 def _check_request_id(value: str) -> None:

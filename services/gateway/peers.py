@@ -230,8 +230,8 @@ class Registry:
             call = stub.Claim(request, timeout=MAX_LEASE_SECONDS)
             return call, await _first(call, seconds)
 
+        call, first = await self._asking.about(wanted.photo_id, self._to(begin))
         with self._passing():
-            call, first = await self._asking.about(wanted.photo_id, self._to(begin))
             try:
 
                 async def segments() -> AsyncIterator[bytes]:

@@ -18,7 +18,7 @@ from services.gateway.authentication import Authenticator
 from services.gateway.client import Client
 from services.gateway.collect import Collector, Wish
 from services.gateway.journey import Journey, Route
-from services.gateway.order import CONSENT, is_photo, parse_start
+from services.gateway.order import CONSENT, PhotoFirst, parse_start
 from services.gateway.peers import Registry
 from services.gateway.reasons import REQUESTED
 from services.gateway.scenes import Scenes
@@ -92,10 +92,12 @@ class PhotoServicer:
                 message = await client.read()
         except TimeoutError:
             raise Invalid("START_MISSING", "The first message must be `start`, at once.", field="start") from None
-        if is_photo(message):
-            self._route.book.unleased()  # refused below, as every first message that isn't `start`
         try:
             return parse_start(message, self._policy_versions)
+        except PhotoFirst:
+            self._route.book.unleased()
+            self._route.book.after_release()  # it was never in custody, and is to be swept up after all the same
+            raise
         except Invalid as error:
             if error.reason == CONSENT:
                 self._route.metrics.consent_refused.inc()

@@ -62,7 +62,7 @@ class IngestServicer:
         """IngestService.Scrub."""
         lease = require_lease(self._book, context.invocation_metadata())
         await context.send_initial_metadata(((HOLDER, self._holder),))
-        async with in_custody(self._book, lease) as custody:
+        async with in_custody(self._book, lease, brought=True) as custody:
             try:
                 facts = await self._trip(custody, context)
             except Invalid as error:

@@ -87,7 +87,7 @@ class RenderServicer:
         spans.note(scene_id=scene.id, cost=scene.cost)
         with self._slots.admit(self._order(lease, scene, options)) as place:
             await context.send_initial_metadata(((HOLDER, self._holder),))
-            async with in_custody(self._book, lease) as custody:
+            async with in_custody(self._book, lease, brought=True) as custody:
                 await self._trip(custody, place, options, context)
 
     def _order(self, lease: LeaseRef, scene: Scene, options: pb.RenderOptions) -> Order:

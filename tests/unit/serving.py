@@ -132,6 +132,12 @@ def new_lease(seconds: float = 60.0, clock: Clock | None = None) -> LeaseRef:
     return LeaseRef(secrets.token_hex(16), (clock or SystemClock()).wall() + seconds)
 
 
+def drop_all(book: CustodyBook, error: MeshError) -> None:
+    """What ``book`` holds must go, and its work ends with ``error``."""
+    for custody in list(book._held.values()):
+        custody.drop(error, "revoked")
+
+
 def sample(metrics: MeshMetrics, name: str, **labels: str) -> float:
     """A metric's value; 0 if it has none yet."""
     return metrics.registry.get_sample_value(name, labels) or 0.0

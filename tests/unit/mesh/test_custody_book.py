@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 from mesh.custody.book import MAX_LEASE_SECONDS, Custody, CustodyBook, LeaseRef
+from mesh.custody.guard import in_custody
 from mesh.errors import Cancelled, Internal, Invalid, MeshError, NotFound, Overdue, Unavailable
 from tests.unit.serving import PURGE, FakeClock, Recorder, new_book, new_lease, sample
 
@@ -279,16 +280,7 @@ async def test_only_the_first_drop_counts(world: World) -> None:
     custody.release()
     custody.drop(Internal("C", "c"), "shutdown")
     assert len(world.dropped) == 1
-    assert (world.dropped_for("revoked"), world.dropped_for("overdue"), world.dropped_for("shutdown")) == (1, 0, 0)
-
-
-async def test_all_at_once(world: World) -> None:
-    held = [world.hold() for _ in range(3)]
-    world.book.drop_all(Unavailable("SHUTTING_DOWN", "Later."), "shutdown")
-    assert len(world.dropped) == 3
-    for custody in held:
-        custody.release()
-    assert (world.gauge("photos"), world.dropped_for("shutdown")) == (0, 3)
+    assert (world.dropped_for("revoked"), world.dropped_for("overdue")) == (1, 0)
 
 
 async def test_a_book_without_a_listener() -> None:
@@ -311,14 +303,21 @@ async def test_what_comes_without_a_live_lease_is_counted(world: World) -> None:
     def unleased() -> float:
         return sample(world.book.metrics, "mayfly_unleased_photos_total", service="ingest")
 
+    async def hold(lease: LeaseRef, *, brought: bool) -> None:
+        async with in_custody(world.book, lease, brought=brought):
+            pass
+
     taken_back = world.lease()
     world.book.revoke(taken_back)
     for lease, error in ((taken_back, NotFound), (world.lease(-1), Overdue)):
         before = unleased()
         with pytest.raises(error):
-            world.hold(lease)
+            await hold(lease, brought=True)
         assert unleased() == before + 1
+        with pytest.raises(error):
+            await hold(lease, brought=False)
+        assert unleased() == before + 1, "no photo has come with it"
     custody = world.hold()
     with pytest.raises(Invalid):
-        world.hold(custody.lease)
+        await hold(custody.lease, brought=True)
     assert unleased() == 2, "a lease that lives is one, whatever else is wrong"

@@ -56,6 +56,18 @@ def test_values_are_those_of_the_code() -> None:
     assert set(COSTS) == set(scene.COSTS) == set(_COSTS)
 
 
+ELSEWHERE = {
+    # before there is a lease
+    "START_MISSING", "REQUEST_ID", "NONCE_COMMITMENT_SIZE", "FIELD_TOO_LONG", "UNKNOWN_FIELD", "TOKEN_MISSING",
+    "TOKEN_INVALID", "TOKEN_EXPIRED", "OWNER_BUSY", "GATEWAY_FULL", "SHUTTING_DOWN",
+    # once the picture is where it must be
+    "DELIVERY_UNCONFIRMED", "RECEIPT_PENDING",
+    # of a collection
+    "CLAIMANT_SIZE", "RECEIVED_MESSAGES",
+}  # fmt: skip
+"""Reasons that the gateway and purge's parking give, and that don't end a photo between its lease and its picture."""
+
+
 def test_reasons_are_those_that_the_code_gives() -> None:
     """What is listed can come; what services and custody can say to a photo on its way is listed."""
     given = set(_reasons("mesh", "services"))
@@ -63,6 +75,8 @@ def test_reasons_are_those_that_the_code_gives() -> None:
     assert set(FAILURES) - given - set(Reason) == set()
     of_a_photo = set(_reasons("services/ingest", "services/render", "mesh/custody", "mesh/attestation.py"))
     assert (of_a_photo | set(Reason) | {REASON}) - set(REFUSALS) == set()
+    of_a_journey = set(_reasons("services/gateway", "services/purge/parked.py", "services/purge/refusal.py"))
+    assert of_a_journey - set(REFUSALS) == ELSEWHERE
 
 
 def test_the_page_is_what_the_code_says() -> None:

@@ -14,6 +14,7 @@ from mesh.errors import Cancelled, Invalid, NotFound, Unavailable
 from mesh.testing.wait import eventually
 from tests.unit.services.gateway.journey.trips import uploaded
 from tests.unit.services.gateway.world import BUNDLE, Phone, World, running
+from tests.unit.serving import drop_all
 
 ME, OTHER = b"m" * 16, b"o" * 16
 AWAY = Unavailable("REGISTRY_UNAVAILABLE", "Away.", retry_after=0.1)
@@ -191,7 +192,7 @@ async def test_a_revoked_picture_ends_in_the_middle_of_its_collection(world: Wor
     await call.read()
     await eventually(lambda: world.held("gateway"))
     world.lease.state = "revoked"
-    world.books["gateway"].drop_all(Cancelled("PHOTO_REVOKED", "Taken back."), "revoked")
+    drop_all(world.books["gateway"], Cancelled("PHOTO_REVOKED", "Taken back."))
     await eventually(lambda: not world.held("gateway"))
     with pytest.raises(NotFound):
         await phone.collect(claimant=ME, received_messages=1)

@@ -18,7 +18,7 @@ from mesh.testing.wait import eventually
 from tests.unit.services.gateway.journey.trips import DELIVERED, UPLOAD, picture_of, uploaded
 from tests.unit.services.gateway.world import BUNDLE, World, running
 from tests.unit.services.servicing import chunk, large_jpeg, seal, upload
-from tests.unit.serving import sample
+from tests.unit.serving import drop_all, sample
 
 
 async def test_hanging_up_after_the_seal_parks_the_picture_and_collect_hands_it_out_once(world: World) -> None:
@@ -145,7 +145,7 @@ async def test_revoked_during_the_render(world: World) -> None:
     phone = await uploaded(world)
     world.lease.state = "revoked"
     for book in world.books.values():
-        book.drop_all(Taken("PHOTO_REVOKED", "Taken back."), "revoked")
+        drop_all(book, Taken("PHOTO_REVOKED", "Taken back."))
     await eventually(lambda: not world.held("gateway"))
     assert (await phone.refusal()).reason == "PHOTO_REVOKED"
     world.engine.may_finish.set()
@@ -182,7 +182,7 @@ async def test_render_lost_while_its_picture_is_parked(world: World) -> None:
     """An error in the midst of the segments is that error, and not a cancellation."""
     phone = await uploaded(world)
     phone.call.cancel()
-    world.purge.at_park = lambda: world.books["render"].drop_all(Unavailable("ENGINE_AWAY", "Away."), "shutdown")
+    world.purge.at_park = lambda: drop_all(world.books["render"], Unavailable("ENGINE_AWAY", "Away."))
     world.engine.may_finish.set()
     assert (await world.over("revoked")).reason == registry.REVOCATION_REASON_PEER_LOST
     assert world.refused("ENGINE_AWAY") == 1
@@ -193,7 +193,7 @@ async def test_render_lost_after_the_delivery_changes_nothing(world: World) -> N
     await phone.start()
     await phone.send(*UPLOAD)
     await phone.until("seal")
-    world.books["render"].drop_all(Unavailable("ENGINE_AWAY", "Away."), "shutdown")
+    drop_all(world.books["render"], Unavailable("ENGINE_AWAY", "Away."))
     await eventually(lambda: not world.held("render"))
     await phone.send(DELIVERED)
     assert (await phone.read()).receipt.bundle == BUNDLE
@@ -202,7 +202,7 @@ async def test_render_lost_after_the_delivery_changes_nothing(world: World) -> N
 
 async def test_render_lost_before_the_picture_is_out(world: World) -> None:
     phone = await uploaded(world)
-    world.books["render"].drop_all(Unavailable("ENGINE_AWAY", "Away."), "shutdown")
+    drop_all(world.books["render"], Unavailable("ENGINE_AWAY", "Away."))
     world.engine.may_finish.set()
     assert type(await phone.refusal()) is Unavailable
     assert (await world.over("revoked")).reason == registry.REVOCATION_REASON_PEER_LOST

@@ -16,7 +16,7 @@ from mesh.testing.wait import eventually
 from tests.unit.services.gateway.journey.trips import DELIVERED, UPLOAD, picture_of, uploaded
 from tests.unit.services.gateway.world import BUNDLE, REQUEST_ID, World, running
 from tests.unit.services.servicing import chunk, large_jpeg, seal, upload
-from tests.unit.serving import PURGE, sample
+from tests.unit.serving import PURGE, drop_all, sample
 
 
 async def test_the_whole_trip(world: World) -> None:
@@ -236,7 +236,7 @@ async def test_revoked_by_another_call_during_the_upload(world: World) -> None:
     await eventually(lambda: world.held("ingest") and world.held("gateway"))
     world.lease.state = "revoked"
     book = world.books["gateway"]
-    book.drop_all(Taken("PHOTO_REVOKED", "Taken back."), "revoked")
+    drop_all(book, Taken("PHOTO_REVOKED", "Taken back."))
     assert (await phone.refusal()).reason == "PHOTO_REVOKED"
     await world.over("revoked")
 
