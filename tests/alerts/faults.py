@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -82,7 +83,24 @@ def _purge(app: App, _lockdown: Lockdown) -> Mapping[str, Switch]:
 
 
 def _render(app: App, lockdown: Lockdown) -> Mapping[str, Switch]:
+    from services.render.engines.null import NullEngine
+    from services.render.picture import Cancelled, Job, Picture, Progress
+
     decoders = part(app, Workers)
+    paint = NullEngine.render
+    may_go_on = threading.Event()
+
+    def late(self: NullEngine, job: Job, progress: Progress, cancelled: Cancelled) -> Picture:
+        may_go_on.wait()
+        return paint(self, job, progress, cancelled)
+
+    async def slow(on: bool) -> None:
+        """No picture is begun until this is switched off."""
+        if on:
+            may_go_on.clear()
+        setattr(NullEngine, "render", late if on else paint)  # noqa: B010 - mypy knows that it is a method
+        if not on:
+            may_go_on.set()
 
     async def seized(on: bool) -> None:
         """A decoder that a photo has taken over asks for a connection; once. Counted as render's own decoders are."""
@@ -105,7 +123,7 @@ def _render(app: App, lockdown: Lockdown) -> Mapping[str, Switch]:
         finally:
             await taken_over.stop()
 
-    return {"seized": seized}
+    return {"seized": seized, "slow": slow}
 
 
 def part(app: App, kind: type[T]) -> T:
