@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from mesh.ops_tls import MutualTls
 from mesh.transparency.http_reader import HttpReader
@@ -12,6 +13,15 @@ from mesh.transparency.http_reader import HttpReader
 SCHEME: Final = "mtls://"
 """Before the HOST:PORT of an ops port that is to be asked by mutual TLS."""
 _SECONDS = 5.0
+
+
+def names_port(address: str, *, needed: bool = True) -> bool:
+    """Whether an address, HOST:PORT or a URL, has a port from 1 to 65535; not needed: or none."""
+    try:
+        port = urlsplit(address if "//" in address else f"//{address}").port
+    except ValueError:
+        return False
+    return port != 0 and (port is not None or not needed)
 
 
 class OpsPorts:

@@ -228,7 +228,11 @@ class Registry:
         async def begin(stub: Stub, seconds: float) -> tuple[Any, pb.ClaimResponse]:
             # A phone may be slow: what bounds the stream is the lease's end, which custody keeps.
             call = stub.Claim(request, timeout=MAX_LEASE_SECONDS)
-            return call, await _first(call, seconds)
+            try:
+                return call, await _first(call, seconds)
+            except (Unanswered, asyncio.CancelledError):
+                self._has_passed()  # what was on its way to a call that nobody reads any more
+                raise
 
         call, first = await self._asking.about(wanted.photo_id, self._to(begin))
         with self._passing():
@@ -263,8 +267,11 @@ class Registry:
         try:
             yield
         finally:
-            self._carried = True
-            self.after_passing()
+            self._has_passed()
+
+    def _has_passed(self) -> None:
+        self._carried = True
+        self.after_passing()
 
     async def rinse(self) -> bool:
         """Rinses the connections if a parked picture has passed since the last time. False: it is to be tried again."""

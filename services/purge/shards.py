@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from mesh.clock import Clock
 from mesh.errors import ConfigError, Unavailable
 from mesh.log import get_logger
-from mesh.ops_ports import SCHEME, OpsPorts
+from mesh.ops_ports import SCHEME, OpsPorts, names_port
 from mesh.transparency.errors import VerificationError
 from mesh.transparency.http_reader import HttpReader
 from mesh.transparency.note import Verifier
@@ -133,16 +133,17 @@ def _shard(number: int, item: object) -> Shard:
         raise ConfigError(f"{where}: vkey is no verifier key") from None
     if name != shard.origin:
         raise ConfigError(f"{where}: vkey is not the one of its origin")
-    if urlsplit(shard.url).scheme not in ("http", "https", "mtls") or not urlsplit(shard.url).netloc:
-        raise ConfigError(f"{where}: url must begin with http://, https:// or mtls://")
-    if not _has_port(shard.url):
+    if (scheme := _scheme(shard.url)) not in ("http", "https", "mtls"):
+        raise ConfigError(f"{where}: url must begin with http://, https:// or mtls://, and name a host")
+    if not names_port(shard.url, needed=scheme == "mtls"):
         raise ConfigError(f"{where}: mtls:// needs a port, and a port is from 1 to 65535")
     return shard
 
 
-def _has_port(url: str) -> bool:
-    """Whether it is known at which port a URL is asked."""
+def _scheme(url: str) -> str:
+    """Empty if the URL names no host."""
     try:
-        return urlsplit(url).port is not None or urlsplit(url).scheme != "mtls"
+        parts = urlsplit(url)
     except ValueError:
-        return False
+        return ""
+    return parts.scheme if parts.hostname else ""

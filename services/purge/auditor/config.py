@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from mesh.config import Address, Addresses, ExistingFile, MeshSettings
 from mesh.errors import ConfigError
+from mesh.ops_ports import names_port
 from services.purge.address import RedisAddress
 from services.purge.audit import UNREACHABLE
 from services.purge.auditor.canary import canary
@@ -115,6 +116,13 @@ class AuditorSettings(MeshSettings):
     auditor_not_searched: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_unreachable)] = ()
     """What is out of this auditor's reach, ``log`` or ``redis``: each statement then says so. A place that is neither
     searched nor listed here makes each audit incomplete."""
+
+    @field_validator("auditor_metrics")
+    @classmethod
+    def _with_ports(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
+        if without := [pair for pair in pairs if not names_port(pair.partition("=")[2])]:
+            raise ValueError(f"{without[0]} has no port from 1 to 65535")
+        return pairs
 
     @field_validator("auditor_not_searched")
     @classmethod

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -175,3 +177,11 @@ def test_the_lockdown_opens_the_collectors_port_and_no_other(settings, tmp_path)
     assert settings(tracing_endpoint="[::1]:14317").needs().connects == {14317}
     assert settings(tracing_endpoint="collector:14317", tracing_ca=file).needs().connects == {14317, 53}
     assert settings().model_copy(update={"tracing": "off"}).needs().connects == frozenset()
+
+
+def test_variables_of_opentelemetrys_are_not_asked() -> None:
+    """Some are read when it is first imported: a context that isn't there would end the process."""
+    code = "import mesh.tracing.spans, os; print(sorted(name for name in os.environ if name.startswith('OTEL_')))"
+    environment = {**os.environ, "OTEL_PYTHON_CONTEXT": "no such thing", "OTEL_TRACES_SAMPLER": "always_on"}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout, said.stderr) == (0, "[]\n", "")

@@ -7,19 +7,34 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
+import pytest
 
 from mayfly.purge.v1 import registry_pb2 as pb
 from mayfly.purge.v1 import registry_pb2_grpc
 from mesh.custody.book import CustodyBook
+from mesh.errors import NotFound
 from mesh.forgetting import rinse
 from mesh.metrics import MeshMetrics
-from services.gateway.peers import Registry
+from services.gateway.peers import Collection, Registry
 from tests.unit.serving import FakeClock, calling, served
 
 _PARK = "/mayfly.purge.v1.RegistryService/Park"
+_CLAIM = "/mayfly.purge.v1.RegistryService/Claim"
 
 
 class Purge(registry_pb2_grpc.RegistryServiceServicer):
+    """hangs: whether it doesn't answer claims, instead of refusing them."""
+
+    def __init__(self) -> None:
+        self.hangs = False
+        self.claimed = asyncio.Event()
+
+    async def Claim(self, request: Any, context: Any) -> None:
+        self.claimed.set()
+        if self.hangs:
+            await asyncio.Event().wait()
+        raise NotFound("PHOTO_NOT_FOUND", "There is no such photo.")
+
     async def Park(self, requests: Any, context: Any) -> pb.ParkResponse:
         async for _ in requests:
             pass
@@ -46,8 +61,7 @@ async def test_a_rinse_in_the_midst_of_a_parking_is_not_the_last() -> None:
 
     allowed = {_PARK: frozenset({"gateway"}), rinse.METHOD: frozenset({"gateway"})}
     async with served(add, service="purge", allowed=allowed) as address, calling(address, "purge") as channel:
-        clock = FakeClock()
-        registry = Registry({address: channel}, CustodyBook("gateway", clock, MeshMetrics("gateway", "test")), clock)
+        registry = _registry(address, channel)
         registry.after_passing = lambda: asked.append("asked")
         assert await registry.rinse()
         assert rinsed == [], "nothing of a photo has passed"
@@ -62,3 +76,36 @@ async def test_a_rinse_in_the_midst_of_a_parking_is_not_the_last() -> None:
         assert len(rinsed) == 2
         assert await registry.rinse()
         assert len(rinsed) == 2, "once is enough"
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_claim_is_swept_up_after_if_anything_may_have_come(hangs: bool) -> None:
+    """A refusal brings nothing, and apps ask again and again. Of a call that was given up nobody knows."""
+    asked: list[str] = []
+    purge = Purge()
+    purge.hangs = hangs
+
+    def add(server: grpc.aio.Server) -> None:
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server(purge, server)
+
+    allowed = {_CLAIM: frozenset({"gateway"})}
+    async with served(add, service="purge", allowed=allowed) as address, calling(address, "purge") as channel:
+        registry = _registry(address, channel)
+        registry.after_passing = lambda: asked.append("asked")
+
+        async def claim() -> None:
+            async with registry.claim(Collection("0" * 32, b"o" * 32, b"c" * 32, b"m" * 16, 0)):
+                pass
+
+        claiming = asyncio.ensure_future(claim())
+        if hangs:
+            await purge.claimed.wait()
+            claiming.cancel()
+        with pytest.raises(asyncio.CancelledError if hangs else NotFound):
+            await claiming
+    assert asked == (["asked"] if hangs else [])
+
+
+def _registry(address: str, channel: Any) -> Registry:
+    clock = FakeClock()
+    return Registry({address: channel}, CustodyBook("gateway", clock, MeshMetrics("gateway", "test")), clock)

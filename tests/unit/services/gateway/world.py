@@ -35,7 +35,7 @@ from services.gateway.admission import Admission
 from services.gateway.authentication import Authenticator
 from services.gateway.collect import Collector
 from services.gateway.journey import Route
-from services.gateway.metrics import GatewayMetrics
+from services.gateway.metrics import COSTS, GatewayMetrics
 from services.gateway.peers import Photos, Registry, SceneSource
 from services.gateway.resume import claim_verifier
 from services.gateway.scenes import Scenes
@@ -303,6 +303,11 @@ class World:
 
     def refused(self, reason: str) -> float:
         return sample(self.books["gateway"].metrics, "mayfly_gateway_refused_total", reason=reason)
+
+    def timed(self) -> float:
+        """Pictures whose way was timed, of scenes of every cost."""
+        metrics = self.books["gateway"].metrics
+        return sum(sample(metrics, "mayfly_gateway_journey_seconds_count", cost=cost) for cost in COSTS)
 
 
 class Phone:

@@ -90,6 +90,28 @@ async def test_silence_is_no_confirmation(tmp_path: Path) -> None:
         await world.over("parked")
 
 
+async def test_a_pictures_way_is_timed_until_its_last_byte_is_out(world: World) -> None:
+    """What the app does then is not the mesh's time."""
+    phone = await uploaded(world)
+    assert world.timed() == 0
+    world.engine.may_finish.set()
+    await phone.until("seal")
+    await eventually(lambda: world.timed() == 1)
+    assert world.lease.state == "live"
+    await phone.send(chunk(b"no confirmation"))
+    await world.over("parked")
+    assert world.timed() == 1
+
+
+async def test_the_way_of_a_picture_that_nobody_waits_for_is_not_timed(world: World) -> None:
+    phone = await uploaded(world)
+    phone.call.cancel()
+    world.engine.may_finish.set()
+    await world.over("parked")
+    assert len((await phone.collect())[-1].receipt.bundle)
+    assert world.timed() == 0
+
+
 async def test_delivered_too_early_counts_only_once_the_picture_is_out(world: World) -> None:
     phone = await uploaded(world)
     await phone.send(DELIVERED)

@@ -147,6 +147,8 @@ def test_metrics_forget_what_the_next_audit_does_not_find() -> None:
         ("MAYFLY_AUDITOR_CANARIES", "0", "greater than or equal to 1"),
         ("MAYFLY_AUDITOR_NOT_SEARCHED", "memory", "memory must be searched; only log and redis may be out of reach"),
         ("MAYFLY_AUDITOR_NOT_SEARCHED", "log", "names log, and MAYFLY_AUDITOR_LOGS says where it is"),
+        ("MAYFLY_AUDITOR_METRICS", "purge=purge:9100,ingest=mtls://ingest", "ingest=mtls://ingest has no port"),
+        ("MAYFLY_AUDITOR_METRICS", "purge=purge:90000", "purge=purge:90000 has no port from 1 to 65535"),
         ("MAYFLY_AUDITOR_KIND", "jpeg", "no such setting"),
     ],
 )
@@ -158,6 +160,7 @@ def test_a_wrong_setting_is_named(name: str, value: str, says: str, monkeypatch:
         monkeypatch.setenv(f"MAYFLY_{needed}", "127.0.0.1:1")
     monkeypatch.setenv("MAYFLY_AUDITOR_KEY_DIR", str(tmp_path))
     monkeypatch.setenv("MAYFLY_AUDITOR_LOGS", f"ingest={tmp_path}/log")
+    monkeypatch.setenv("MAYFLY_AUDITOR_METRICS", "purge=[::1]:9100,ingest=mtls://ingest:9100")
     assert pairs(load(AuditorSettings, "auditor").auditor_processes)[0] == ("gateway", "services.gateway")
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=f"{name}.*{says}"):
