@@ -50,24 +50,15 @@ def siblings(engine: OnnxEngine, scene: Scene) -> Measured:
     return goldens.measured(scene, engine.tools)
 
 
-LESS = {"pencil": 0.67}
-"""What is less by intent: a pencil gives the face of a small head, as that of a second child is, by few lines (0.63
-measured for the second of two drawn children)."""
-
-
-def least(scene: Scene) -> float:
-    return LESS.get(scene.id, BOUNDS[scene.kind])
-
-
 def test_a_real_face_stays_recognisable(engine: OnnxEngine, scene: Scene) -> None:
     side = goldens.SIDE if scene.kind == "milestone" else 2 * goldens.SIDE
     found = measure(scene, job(PORTRAIT.read_bytes(), scene.id), [HOPPER], engine.tools, side)
-    assert found.likeness[0] >= least(scene)
+    assert found.likeness[0] >= BOUNDS[scene.kind]
 
 
 def test_each_of_two_faces_stays_recognisable(siblings: Measured, scene: Scene) -> None:
     for likeness in siblings.likeness:
-        assert likeness >= least(scene) - DRAWN
+        assert likeness >= BOUNDS[scene.kind] - DRAWN
 
 
 def test_a_picture_is_the_golden_one(siblings: Measured, scene: Scene) -> None:
