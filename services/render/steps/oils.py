@@ -20,7 +20,6 @@ from services.render.steps.workspace import Face, Tools, Workspace
 MOST = 2.5  # enlargement of a small photo: strokes need room
 STYLED = 0.7  # the style network's picture, in shares of the painted one's size
 HEAD = 2.0  # radii of a head within which its likeness may be asked for (``blend_face``)
-_TILE = 64  # px
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +75,21 @@ def _skin(photo: Array, near: Array, face: Face, side: int, rng: np.random.Gener
     """The photo, its heads in strokes finer than the body's; nobody looks at the likeness elsewhere."""
     out = photo.copy()
     height, width = near.shape
+    seed = int(rng.integers(1 << 63))  # one for all heads, whichever comes first
     for head in (face, *face.others):
-        rows, columns = _tiles(head.y, HEAD * head.ry, height), _tiles(head.x, HEAD * head.rx, width)
+        rows, columns = _within(head.y, HEAD * head.ry, height), _within(head.x, HEAD * head.rx, width)
         part = photo[rows, columns]
         if min(part.shape[:2]) < 16:
             continue  # the face lies outside of the picture
-        skin = strokes.painted(part, rng, 0.0035 * side, 2.0, 0.0, where=near[rows, columns], passes=1)
+        own = np.random.default_rng(seed)
+        where, corner = near[rows, columns], (rows.start, columns.start)
+        skin = strokes.painted(part, own, 0.0035 * side, 2.0, 0.0, where, passes=1, corner=corner)
         out[rows, columns] = mix(part, skin, 0.45)
     return out
 
 
-def _tiles(middle: float, reach: float, end: int) -> slice:
-    """In whole tiles: a face that is found a hair further on gets the same strokes."""
-    first, last = int((middle - reach) // _TILE) * _TILE, int((middle + reach) // _TILE + 1) * _TILE
+def _within(middle: float, reach: float, end: int) -> slice:
+    first, last = int(middle - reach), int(middle + reach) + 1
     return slice(min(max(0, first), end), min(max(0, last), end))
 
 

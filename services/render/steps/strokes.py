@@ -1,7 +1,8 @@
 """Brush strokes over a picture, coarse to fine (Hertzmann, "Painterly Rendering with Curved Brush Strokes", 1998).
 
 A helper of ``backdrop`` and ``oils``: strokes follow the contours of what they paint, fine ones are set only where
-coarse ones lost something, and each lies a little higher or lower, so that light grazes them.
+coarse ones lost something, and each lies a little higher or lower, so that light grazes them. Which strokes are set
+changes none of the others: each has a cell of a grid, and its chance is the cell's.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
+from services.render.steps.chance import Chance
 from services.render.steps.pixels import Array, blur, from_bytes, luma, resize, to_bytes
 
 SCALE = 2  # drawn at twice the size: Pillow's lines have no antialiasing
@@ -22,17 +24,20 @@ def painted(
     relief: float = 0.5,
     where: Array | None = None,
     passes: int = 2,
+    corner: tuple[int, int] = (0, 0),
 ) -> Array:
     """(H, W, 3) -> (H, W, 3). size: px of the widest brush; detail: > 1 sets more fine strokes; relief: 0..1.
 
-    where: (H, W) 0..1, chance that a stroke is set at all; None is everywhere.
+    where: (H, W) 0..1, chance that a stroke is set at all; None is everywhere. corner: y, x in px, from 0 up, where
+    ``rgb`` lies in a whole of which it is a part: a part that begins elsewhere gets the same strokes. However much is
+    painted, ``rng`` gives equally many numbers.
     """
     height, width = rgb.shape[:2]
     canvas = Image.fromarray(to_bytes(blur(rgb, size * 0.5)))
     canvas = canvas.resize((width * SCALE, height * SCALE), Image.Resampling.BILINEAR)
     bumps = Image.new("L", canvas.size, 128) if relief > 0 else None
     flow = _flow(rgb, rng, size)
-    for level in range(passes):
+    for level, seed in enumerate(rng.integers(1 << 63, size=passes).tolist()):
         brush = size / 2.1**level
         if brush < 1.6:
             break
@@ -41,7 +46,7 @@ def painted(
         if level:
             now = from_bytes(np.asarray(canvas.resize((width, height), Image.Resampling.BOX)))
             lost = blur(np.abs(now - goal).sum(axis=-1), brush * 0.5)
-        _level(canvas, bumps, goal, flow, brush, lost, 0.10 / detail, where, rng)
+        _level(canvas, bumps, goal, flow, brush, lost, 0.10 / detail, where, seed, corner)
     out = from_bytes(np.asarray(canvas.resize((width, height), Image.Resampling.BOX)))
     if bumps is not None:
         high = blur(from_bytes(np.asarray(bumps.resize((width, height), Image.Resampling.BOX))), 0.7)
@@ -75,31 +80,35 @@ def _level(
     lost: Array | None,
     tolerance: float,
     where: Array | None,
-    rng: np.random.Generator,
+    seed: int,
+    corner: tuple[int, int],
 ) -> None:
     height, width = goal.shape[:2]
     step = max(1.5, brush * 0.62)
-    ys, xs = np.mgrid[0:height:step, 0:width:step]
-    places = np.stack([ys.ravel(), xs.ravel()], axis=1) + rng.uniform(-step, step, (ys.size, 2))
-    places = places[rng.permutation(len(places))]
-    rows = np.clip(places[:, 0].astype(int), 0, height - 1)
-    columns = np.clip(places[:, 1].astype(int), 0, width - 1)
-    keep = np.ones(len(places), bool)
+    cells = np.mgrid[_cells(corner[0], height, step), _cells(corner[1], width, step)].reshape(2, -1)
+    chance = Chance.of(seed, *cells)
+    # The cell's place, and up to a cell from it.
+    y, x = ((cells[axis] - 1 + 2 * chance.uniform(axis)) * step - corner[axis] for axis in (0, 1))
+    rows, columns = np.clip(y.astype(int), 0, height - 1), np.clip(x.astype(int), 0, width - 1)
+    keep = np.ones(len(rows), bool)
     if lost is not None:
         keep &= lost[rows, columns] > tolerance
     if where is not None:
-        keep &= where[rows, columns] > rng.random(len(places))
-    rows, columns = rows[keep], columns[keep]
-    count = len(rows)
+        keep &= where[rows, columns] > chance.uniform(2)
+    kept = np.flatnonzero(keep)
+    kept = kept[np.argsort(chance.some(kept).uniform(3))]  # which lies over which
+    rows, columns, chance = rows[kept], columns[kept], chance.some(kept)
+    count = len(kept)
     if count == 0:
         return
-    ink = goal[rows, columns] * (1 + rng.normal(0, 0.035, (count, 1))) + rng.normal(0, 0.010, (count, 3))
+    tone, red, green, blue = np.concatenate([chance.normal(4), chance.normal(6)], axis=1).T
+    ink = goal[rows, columns] * (1 + tone[:, None] * 0.035) + np.stack([red, green, blue], axis=1) * 0.010
     ink = np.clip(ink * 255, 0, 255).astype(np.uint8)
-    length = brush * rng.uniform(1.6, 3.6, count) / 2
+    length = brush * (1.6 + 2.0 * chance.uniform(8)) / 2
     # Plain lists: Pillow's own drawing is fast, taking arrays apart one number at a time is not.
     points = _curves(flow, rows, columns, length).reshape(count, -1).tolist()
-    widths = np.maximum(1, brush * SCALE * rng.uniform(0.55, 0.95, count)).astype(int).tolist()
-    heights = rng.integers(60, 196, count).tolist()
+    widths = np.maximum(1, brush * SCALE * (0.55 + 0.40 * chance.uniform(9))).astype(int).tolist()
+    heights = (60 + 136 * chance.uniform(10)).astype(int).tolist()
     inks = [tuple(row) for row in ink.tolist()]
     paint, bump = ImageDraw.Draw(canvas), ImageDraw.Draw(bumps) if bumps is not None else None
     for i in range(count):
@@ -111,6 +120,11 @@ def _level(
             half = wide / 2 - 1
             for x, y in (line[:2], line[-2:]):
                 paint.ellipse((x - half, y - half, x + half, y + half), fill=fill)
+
+
+def _cells(start: int, length: int, step: float) -> slice:
+    """Those that touch ``length`` px from ``start`` on, when each is ``step`` px long."""
+    return slice(int(start // step), int(np.ceil((start + length) / step)))
 
 
 def _curves(flow: Array, rows: Array, columns: Array, length: Array) -> Array:

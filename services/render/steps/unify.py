@@ -49,7 +49,8 @@ def run(ws: Workspace, params: Params, tools: Tools) -> None:
     if params.brush > 0:
         rng = np.random.default_rng([ws.job.seed & 0xFFFFFFFF, 5])
         where = np.clip((guard - params.face) / max(1 - params.face, 1e-3), 0, 1) * alpha[part]
-        strokes = painted(rgb, rng, params.brush * min(alpha.shape) * fine, 1.5, where=where, relief=0)
+        brush, corner = params.brush * min(alpha.shape) * fine, (int(rows[0]), int(columns[0]))
+        strokes = painted(rgb, rng, brush, 1.5, where=where, relief=0, corner=corner)
         rgb = mix(rgb, strokes, params.loose * where)
     if params.strength > 0:
         small = resize(rgb, max(32, round(width * params.side)), max(32, round(height * params.side)))

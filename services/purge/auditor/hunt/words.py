@@ -83,6 +83,15 @@ def eligible(words: Words) -> Flags:
     return flags
 
 
+def told(data: Bytes) -> float:
+    """The share of bytes, 0..1, that lie in a window which is looked for."""
+    ends = np.zeros(len(data) + 1, dtype=np.int32)
+    starts = np.flatnonzero(eligible(words_everywhere(data)))
+    ends[starts] += 1
+    ends[starts + WINDOW] -= 1
+    return float((np.cumsum(ends)[:-1] > 0).mean())
+
+
 def _zero_bytes(words: Words) -> NDArray[np.uint8]:
     """How many bytes of each word are zero ("Hacker's Delight", section 6-1)."""
     marks = ~(((words & _LOW_BITS) + _LOW_BITS) | words | _LOW_BITS)

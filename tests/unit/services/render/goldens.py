@@ -32,8 +32,11 @@ LONGER = 112  # px, of what is kept
 TILES = (6, 8)
 ROOM = 2.0
 """How much farther than a photo's noise moves it a picture may be from the kept one: other processors round otherwise,
-and where brush strokes follow the photo one of them falls elsewhere."""
+and where that takes a brush stroke away or adds one, a tile shows it."""
 LEAST_ROOM = (0.01, 0.5)
+WIDEST = (0.9, 2.0)
+"""Similarity and colour beyond which a room says little: a scene that noise moves so far is to be mended, not its room.
+Two neighbouring colours are told apart from 2.3 on (Mahy et al., 1994)."""
 
 
 def siblings() -> tuple[Job, list[Face]]:
@@ -81,6 +84,15 @@ def difference(a: Array, b: Array) -> Difference:
     return Difference(float(alike.min()), float(far.max()))
 
 
+def flat(a: Array) -> list[Array]:
+    """Pictures (H, W, 3) with nothing on them: black, white, the mean colour of ``a`` and of each of its tiles."""
+    patches = _tiles(a)
+    rows = np.arange(a.shape[0]) * TILES[1] // a.shape[0]
+    columns = np.arange(a.shape[1]) * TILES[0] // a.shape[1]
+    mosaic = patches.reshape(TILES[1], TILES[0], 3)[rows[:, None], columns]
+    return [np.zeros_like(a), np.ones_like(a), np.broadcast_to(a.mean(axis=(0, 1)), a.shape), mosaic]
+
+
 def _tiles(values: Array) -> Array:
     """The mean of each tile."""
     rows = np.array_split(values, TILES[1], axis=0)
@@ -114,9 +126,11 @@ def main() -> None:
     rooms = json.loads(_ROOM.read_text()) if _ROOM.exists() else {}
     for scene in [catalogue.get(name) for name in sys.argv[1:]] or catalogue.scenes():
         made = small(measured(scene, engine.tools).picture)
-        Image.fromarray(to_bytes(made)).save(path(scene.id), "WEBP", lossless=True, method=6)
         moved = small(measured(scene, replace(engine.tools, decode=noisy)).picture)
         found = difference(made, moved).with_room()
+        if not found.within(Difference(*WIDEST)):
+            sys.exit(f"{scene.id}: {found}, wider than {WIDEST}: what in it hangs on a photo's noise?")
+        Image.fromarray(to_bytes(made)).save(path(scene.id), "WEBP", lossless=True, method=6)
         rooms[scene.id] = [found.similarity, found.colour]
         sys.stdout.write(f"{scene.id}: {found}\n")
     known = {scene.id for scene in catalogue.scenes()}

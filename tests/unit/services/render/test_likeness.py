@@ -50,29 +50,28 @@ def siblings(engine: OnnxEngine, scene: Scene) -> Measured:
     return goldens.measured(scene, engine.tools)
 
 
-LESS = {"pencil": 0.67}
-"""What is less by intent: a pencil gives the face of a small head, as that of a second child is, by few lines (0.63
-measured for the second of two drawn children)."""
-
-
-def least(scene: Scene) -> float:
-    return LESS.get(scene.id, BOUNDS[scene.kind])
-
-
 def test_a_real_face_stays_recognisable(engine: OnnxEngine, scene: Scene) -> None:
     side = goldens.SIDE if scene.kind == "milestone" else 2 * goldens.SIDE
     found = measure(scene, job(PORTRAIT.read_bytes(), scene.id), [HOPPER], engine.tools, side)
-    assert found.likeness[0] >= least(scene)
+    assert found.likeness[0] >= BOUNDS[scene.kind]
 
 
 def test_each_of_two_faces_stays_recognisable(siblings: Measured, scene: Scene) -> None:
     for likeness in siblings.likeness:
-        assert likeness >= least(scene) - DRAWN
+        assert likeness >= BOUNDS[scene.kind] - DRAWN
 
 
 def test_a_picture_is_the_golden_one(siblings: Measured, scene: Scene) -> None:
     found, room = goldens.difference(goldens.small(siblings.picture), goldens.kept(scene.id)), goldens.room(scene.id)
     assert found.within(room), f"{found}, {room}; if it is meant: python -m tests.unit.services.render.goldens"
+
+
+def test_a_golden_picture_s_room_lets_in_no_other(scene: Scene) -> None:
+    kept, room = goldens.kept(scene.id), goldens.room(scene.id)
+    assert room.within(goldens.Difference(*goldens.WIDEST))
+    others = {other.id: goldens.kept(other.id) for other in CATALOGUE.scenes() if other.id != scene.id}
+    for name, picture in (*others.items(), *(("flat", flat) for flat in goldens.flat(kept))):
+        assert not goldens.difference(picture, kept).within(room), name
 
 
 def test_a_preview_is_of_its_scene(scene: Scene) -> None:
@@ -99,6 +98,9 @@ def _nothing(ws: Workspace, tools: Tools) -> None:
         ("moonlit_hills", "unify"),
         ("moonlit_hills", "caption"),
         ("watercolour", "refine"),
+        ("storybook_oil", "blend_face"),
+        ("starry_oil", "finish"),
+        ("pastel", "blend_face"),
         ("bright_day", "tone"),
     ],
 )
@@ -111,7 +113,8 @@ def test_a_step_that_does_nothing_is_noticed(engine: OnnxEngine, scene_id: str, 
     assert not goldens.difference(made, goldens.kept(scene_id)).within(goldens.room(scene_id))
 
 
-def test_networks_that_round_otherwise_are_not_noticed(engine: OnnxEngine) -> None:
+@pytest.mark.parametrize("scene_id", ["moonlit_hills", "pastel", "starry_oil", "storybook_oil"])
+def test_networks_that_round_otherwise_are_not_noticed(engine: OnnxEngine, scene_id: str) -> None:
     """As other processors do, and far more so."""
 
     class Rounding:
@@ -129,5 +132,5 @@ def test_networks_that_round_otherwise_are_not_noticed(engine: OnnxEngine) -> No
             return np.clip(self._about(engine.tools.networks.stylize(rgb, weights)), 0, 1)
 
     tools = replace(engine.tools, networks=Rounding(), painted=PaintedStore())
-    made = goldens.small(goldens.measured(CATALOGUE.get("moonlit_hills"), tools).picture)
-    assert goldens.difference(made, goldens.kept("moonlit_hills")).within(goldens.room("moonlit_hills"))
+    made = goldens.small(goldens.measured(CATALOGUE.get(scene_id), tools).picture)
+    assert goldens.difference(made, goldens.kept(scene_id)).within(goldens.room(scene_id))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.purge.auditor.hunt.index import Match, Needle, NeedleIndex
 from services.purge.auditor.hunt.tables import sort_distinct
-from services.purge.auditor.hunt.words import WINDOW, as_bytes, dull, words_everywhere
+from services.purge.auditor.hunt.words import WINDOW, as_bytes, dull, told, words_everywhere
 
 _NEEDLE = random.Random(1).randbytes(5000)
 _INDEX = NeedleIndex([Needle("upload", _NEEDLE)])
@@ -135,3 +135,12 @@ def test_distinct_hashes_come_sorted_also_when_they_differ_in_low_bits_only(valu
 )
 def test_dull_words(word: bytes, is_dull: bool) -> None:
     assert dull(words_everywhere(as_bytes(word))).tolist() == [is_dull]
+
+
+def test_what_lies_in_no_window_is_not_told() -> None:
+    own = random.Random(5).randbytes(3 * WINDOW)
+    assert told(as_bytes(own)) == 1
+    assert told(as_bytes(bytes(WINDOW))) == 0
+    # A window ends up to three zeros later, or begins so much earlier: a fourth is a dull word.
+    beside = own[:WINDOW] + bytes(20) + own[: WINDOW // 2] + bytes(20) + own[:WINDOW]
+    assert told(as_bytes(beside)) * len(beside) == pytest.approx(2 * WINDOW + 2 * 3)
