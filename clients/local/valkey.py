@@ -25,10 +25,12 @@ USERNAME = "purge"
 _MAX_SOCKET_PATH = 107  # bytes: sun_path in <sys/un.h> holds 108 with the closing zero
 _ANSWER_SECONDS = 1.0
 # The server reads no environment of ours; the C library does: what is freed is overwritten, also small pieces, so that
-# no ciphertext stays in memory that is free (mallopt(3), M_PERTURB; GNU libc manual, "Memory Allocation Tunables").
+# no ciphertext stays in memory that is free (mallopt(3), M_PERTURB; GNU libc manual, "Memory Allocation Tunables"); and
+# none goes from vector registers to the stack when a function is first called (mesh/forgetting/environment.py).
 _ENVIRONMENT = {
     "LC_ALL": "C",
     "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0",
+    "LD_BIND_NOW": "1",
     "PYTHONPATH": str(SOURCE_ROOT),
     "PYTHONDONTWRITEBYTECODE": "1",
 }

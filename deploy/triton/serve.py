@@ -26,6 +26,7 @@ _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 FORGETTING = {
     "GLIBC_TUNABLES": "glibc.malloc.perturb=165:glibc.malloc.tcache_count=0:glibc.malloc.mmap_threshold=4194304:"
     "glibc.malloc.trim_threshold=33554432:glibc.malloc.arena_max=2:glibc.pthread.stack_cache_size=0",
+    "LD_BIND_NOW": "1",
     "PYTHONMALLOC": "malloc",
     "ORT_DISABLE_TELEMETRY": "1",
 }

@@ -1,6 +1,7 @@
 """What the C library and the interpreter read before any of our code runs: set by starting once more.
 
 GLIBC_TUNABLES: https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html; mallopt(3).
+LD_BIND_NOW: ld.so(8).
 PYTHONMALLOC: https://docs.python.org/3/using/cmdline.html#envvar-PYTHONMALLOC.
 """
 
@@ -32,6 +33,9 @@ SETTINGS: Final[Mapping[str, str]] = {
     "GLIBC_TUNABLES": ":".join(f"{name}={value}" for name, value in TUNABLES.items()),
     # The interpreter's own allocator keeps small objects as they were.
     "PYTHONMALLOC": "malloc",
+    # A function that is bound at its first call has all vector registers saved on the stack, with what was copied last
+    # in them, and the stack stays as it is (glibc, sysdeps/x86_64/dl-trampoline.h). So all are bound at the start.
+    "LD_BIND_NOW": "1",
     # onnxruntime otherwise writes a database about its use below the home directory.
     "ORT_DISABLE_TELEMETRY": "1",
 }

@@ -147,7 +147,8 @@ def test_the_image_s_entry_point_locks_it(prepared: Path) -> None:
     """With this machine's folders in the place of the container's; and what it frees would be overwritten."""
     stage = (DEPLOY / "images/Containerfile").read_text().partition("FROM service AS valkey\n")[2]
     (entry,) = re.findall(r"^ENTRYPOINT (.*)$", stage, re.MULTILINE)
-    (tunables,) = re.findall(r"GLIBC_TUNABLES=(\S+)", stage)
+    told = dict(re.findall(r"\b(GLIBC_TUNABLES|LD_BIND_NOW)=(\S+)", stage))
+    assert set(told) == {"GLIBC_TUNABLES", "LD_BIND_NOW"}
     folder = Path(tempfile.mkdtemp(prefix="mayfly-valkey-"))  # a unix socket's path is short
     here = {
         "/opt/venv/bin/python": sys.executable,
@@ -159,7 +160,7 @@ def test_the_image_s_entry_point_locks_it(prepared: Path) -> None:
     words = [*json.loads(entry), *COMPOSE["services"]["valkey"]["command"]]
     for place, ours in here.items():
         words = [word.replace(place, ours, 1) if word.startswith(place) else word for word in words]
-    environment = {"GLIBC_TUNABLES": tunables, "PYTHONPATH": str(ROOT)}
+    environment = {**told, "PYTHONPATH": str(ROOT)}
     server = subprocess.Popen(words, cwd=prepared, env=environment, stdout=subprocess.DEVNULL)
     try:
         password = (prepared / "valkey/password").read_text()

@@ -61,3 +61,23 @@ def test_what_is_freed_is_overwritten() -> None:
 )
 def test_a_measure_that_is_missing_is_noticed(without: dict[str, str]) -> None:
     assert run(_CHECK, **{**SETTINGS, **without}).stdout == "False\n"
+
+
+@pytest.mark.parametrize("bound_at_the_start", [True, False])
+def test_no_function_is_bound_at_its_first_call(bound_at_the_start: bool) -> None:
+    """The loader says what it binds (ld.so(8), LD_DEBUG); a library that is opened by hand asks for laziness."""
+    settings = {**SETTINGS, "LD_BIND_NOW": SETTINGS["LD_BIND_NOW"] if bound_at_the_start else ""}
+    done = run(
+        """
+        import ctypes, ctypes.util, os
+        library = ctypes.CDLL(ctypes.util.find_library("z"), mode=os.RTLD_LAZY)
+        os.write(2, b"opened\\n")
+        library.gzopen(b"/dev/null", b"r")
+        os.write(2, b"called\\n")
+        """,
+        **settings,
+        LD_DEBUG="bindings",
+    )
+    between = done.stderr.partition("opened\n")[2].partition("called\n")[0].splitlines()
+    bound = [line for line in between if "binding file" in line and "`gzopen'" not in line]  # which Python looked up
+    assert bool(bound) != bound_at_the_start, done.stderr[-2000:]
