@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clients.evidence.figures import sentence
+from clients.evidence.figures import LONGEST, sentence
 from clients.evidence.period import Period, parse_moment
 from clients.evidence.report import count
 from mesh.transparency.errors import VerificationError
@@ -53,6 +54,35 @@ def test_each_lease_belongs_to_the_period_once_and_it_adds_up(tmp_path: Path) ->
     said = sentence(found, PERIOD)
     assert "5 photos admitted, 4 ended (1 of them admitted before), 2 in the mesh at the end" in said
     assert said.endswith("the longest lived 70 s of its 100 s.")
+
+
+def test_a_report_of_a_past_period_leaves_out_what_was_granted_after_it(tmp_path: Path) -> None:
+    shards = Shards(tmp_path)
+    shards.add(
+        0,
+        grant(1, PERIOD.until - 1), grant(2, PERIOD.until + LONGEST - 1),  # may have begun in it
+        grant(3, PERIOD.until + LONGEST), grant(4, PERIOD.until + 9 * HOUR),  # can't have
+        grant(5, PERIOD.since - 1),  # was over before it
+    )  # fmt: skip
+    found = figures(shards, 0)
+    assert (found["conservation"]["admitted"], found["conservation"]["open"]) == (2, 2)
+    assert sum(day["admitted"] for day in found["days"]) == 2
+    assert found["whole_log"]["open"] == 5, "the log is counted whole"
+
+
+def test_of_equals_the_longest_is_the_same_whichever_comes_first(tmp_path: Path) -> None:
+    entries = [
+        (grant(1, NOW + 80), receipt(1, NOW - 20, lived=30.0, outcome="expired")),
+        (grant(2, NOW + 10), receipt(2, NOW - 20, lived=30.0)),
+        (grant(3, NOW + 10), receipt(3, NOW - 20, lived=30.0, outcome="revoked")),
+    ]
+    seen = set()
+    for number, order in enumerate(itertools.permutations(entries)):
+        shards = Shards(tmp_path / str(number))
+        shards.add(0, *itertools.chain.from_iterable(order))
+        lives = figures(shards, 0)["residency"]
+        seen.add((lives["longest_ms"], lives["longest_lease_seconds"], lives["longest_outcome"]))
+    assert seen == {(30_000, 60, "settled")}
 
 
 def test_a_control_that_was_not_always_in_force_shows(tmp_path: Path) -> None:
