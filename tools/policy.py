@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mesh.rules import BY_ID, RULES
 from services.metrics import BY_NAME
 
 ROOT = Path(__file__).parent.parent
@@ -21,17 +22,6 @@ DATA = ROOT / "docs/policy-matrix.toml"
 PAGE = ROOT / "docs/policy-matrix.md"
 ALERTS = ROOT / "deploy/prometheus/rules.yml"
 RUNBOOKS = "runbooks"
-RULES: Mapping[str, str] = {
-    "R1": "lease before bytes",
-    "R2": "memory or short-lived keys",
-    "R3": "no disk",
-    "R4": "bounded custody",
-    "R5": "nothing left behind",
-    "R6": "one receipt each",
-    "R7": "no identity, no fingerprint",
-    "R8": "fail closed",
-    "R9": "purpose",
-}
 _PROMISE = ("id", "says", "limits", "keeps")
 _KEEPS = ("rules", "how", "code", "test", "metric", "alert")
 _WHOLE = "*"  # of a file, instead of a name in it
@@ -59,7 +49,7 @@ def faults(promises: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield from (f"{name}: {fault}" for fault in _shape(promise, _PROMISE))
         for at, keeps in enumerate(promise.get("keeps") or (), 1):
             yield from (f"{name}, {at}: {fault}" for fault in (*_shape(keeps, _KEEPS), *_dangling(keeps)))
-    unused = set(RULES) - {
+    unused = set(BY_ID) - {
         rule for promise in promises for keeps in promise.get("keeps") or () for rule in _rules(keeps)
     }
     yield from (f"no promise rests on {rule}" for rule in sorted(unused))
@@ -67,7 +57,8 @@ def faults(promises: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def page(promises: Sequence[Mapping[str, Any]]) -> str:
     """The whole page."""
-    lines = [_HEAD, "| rule | |", "| --- | --- |", *(f"| {rule} | {words} |" for rule, words in RULES.items()), ""]
+    lines = [_HEAD, "| rule | |", "| --- | --- |"]
+    lines += [*(f"| {rule.id} {rule.name} | {rule.says} |" for rule in RULES), ""]
     for promise in promises:
         lines += [f"## {promise['says']}", "", str(promise["limits"]), ""]
         lines += ["| how it is kept | rules | code | test | metric | alert |", "| --- | --- | --- | --- | --- | --- |"]
@@ -104,7 +95,7 @@ def _rules(keeps: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _dangling(keeps: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"there is no rule {rule}" for rule in _rules(keeps) if rule not in RULES)
+    yield from (f"there is no rule {rule}" for rule in _rules(keeps) if rule not in BY_ID)
     for field in ("code", "test"):
         place = str(keeps.get(field) or "")
         if place and not _exists(place, function=field == "test"):
