@@ -99,8 +99,6 @@ class Own:
             return Finding(State.BROKEN, f"Not locked down: {', '.join(open_)}.")
         if "unattested" in self._core.attestation.violations:
             return Finding(State.UNKNOWN, "Redis can't be looked at now; the processes are locked down.")
-        if silent := self._silent():
-            return Finding(State.UNKNOWN, f"Not heard: {', '.join(silent)}. Their lockdown isn't known.")
         return Finding(State.KEPT, "Redis persists nothing; every process that attends is locked down by the kernel.")
 
     def _custody(self) -> Finding:
@@ -110,7 +108,8 @@ class Own:
         late = self._core.reaper.overdue_seconds()
         if late > OVERDUE:
             return Finding(State.BROKEN, f"A lease is {late:.0f} s past its end.")
-        if silent := self._silent():
+        silent = [service for service in HOLDERS if not self._core.custody.connected().get(service)]
+        if silent:
             return Finding(State.UNKNOWN, f"Not heard: {', '.join(silent)}. What is there ends by its own clock.")
         held = sum(book.held[service] for service in HOLDERS)
         return Finding(
@@ -182,10 +181,6 @@ class Own:
         names = sorted({name for _, profile in self._core.custody.attending() for name in profile.processors})
         said = f"Processors that the services name: {', '.join(names)}." if names else "No processor attends."
         return f"{said} Whether one broke out is counted by the services."
-
-    def _silent(self) -> list[str]:
-        """Services of which no process attends."""
-        return [service for service in HOLDERS if not self._core.custody.connected().get(service)]
 
     def _violated(self, facts: tuple[str, ...]) -> Finding | None:
         found = [text for fact, text in self._core.attestation.violations.items() if fact in facts]

@@ -136,7 +136,6 @@ CASES = [
     ("R3", unlocked(Profile((), ())), BROKEN, "Not locked down: render"),
     ("R3", unlocked(Profile((PERMISSIVE, "no_swap"), ())), BROKEN, "Not locked down: render"),
     ("R3", UNATTESTED, UNKNOWN, "can't be looked at"),
-    ("R3", silent, UNKNOWN, "Not heard: ingest"),
     ("R4", spoil(), KEPT, "1 hold on photos now, none past its lease"),
     ("R4", spoil(late=OVERDUE), KEPT, "none past its lease"),
     ("R4", spoil(late=OVERDUE + 1), BROKEN, "3 s past its end"),
