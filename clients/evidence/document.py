@@ -116,7 +116,7 @@ def _residency(lives: dict[str, Any]) -> Iterator[Block]:
         ("unknown, since a crash has lost it", _n(lives["unknown"])),
     ]
     yield Table(("from admission to receipt", "#"), rows, (0.6, 0.4))
-    yield Plot("residency", "Photos by the seconds that they lived, at most.")
+    yield Plot("residency", "Photos by the seconds that they lived: at most so many; the last bar, longer than all.")
 
 
 def _days(figures: dict[str, Any]) -> Iterator[Block]:

@@ -152,7 +152,7 @@ def audit(seen: Seen | None) -> str:
     statement = seen.statement
     found, sent = sum(each.bytes for each in statement.residue), sum(statement.canaries.values())
     places = ", ".join(f"{place} {amount(size)}" for place, size in statement.searched.items() if size)
-    entry = f'<a href="?receipt={seen.index}#look-up">entry {count(seen.index)}</a>'
+    entry = f'<a href="?receipt={seen.index}#look-up">the log’s entry {count(seen.index)}</a>'
     rows = [
         ("When", moment(statement.time)),
         ("Bytes found", f'<b class="{"broken" if found else "kept"}">{count(found)}</b>' + _where(seen)),
@@ -161,7 +161,7 @@ def audit(seen: Seen | None) -> str:
         ("Out of reach, as declared", ", ".join(statement.not_searched)),
         ("Does the search see?", f"{statement.control / WHOLE:.1%} of a planted control was found"),
         ("Do all countings agree?", {True: "yes", False: "no", None: "not counted"}[statement.reconciled]),
-        ("In the log", f"{entry}, signed by the auditor’s key <code>{escape(seen.keyid)}</code>"),
+        ("In the log", f"{entry} is this statement, signed by the auditor’s key <code>{escape(seen.keyid)}</code>"),
     ]
     kind = _KIND[statement.outcome]
     sign = f'<span class="sign" aria-hidden="true">{_SIGN[kind]}</span>'
@@ -180,7 +180,7 @@ def log(head: Head) -> str:
         ("Log", f"<code>{escape(head.checkpoint.origin)}</code>"),
         ("Entries", count(head.checkpoint.size)),
         ("Root hash", f"<code>{head.checkpoint.root.hex()}</code>"),
-        ("Signed", moment(head.published) if head.published is not None else "unknown"),
+        ("Signed", moment(head.signed) if head.signed is not None else "before purge’s last start"),
         ("Cosigned by", cosigned),
     ]
     note = (
