@@ -17,6 +17,8 @@ AUDIT_FRESH = 24 * 3600.0  # seconds after which an audit says nothing about now
 OVERDUE = 2.0  # seconds past its end after which an open lease is overdue, as for MayflyLeaseOverdue
 SETTLED = 10.0  # seconds for which a difference must stand: a lease is granted, and ended, in several steps
 _R2 = ("keys_without_ttl", "long_ttl", "unknown_keys", "parked_plaintext")
+_R2_SHOWN = ("parked_values",)  # what a Redis must show for somebody to have looked
+_R3_SHOWN = ("save", "appendonly", "last_save", "replication", "replicas")
 _R3 = ("save", "appendonly", "snapshot", "replica_disk", "transport")
 
 
@@ -84,6 +86,8 @@ class Own:
             return broken
         if "unattested" in attestation.violations:
             return Finding(State.UNKNOWN, "Redis can't be looked at now.")
+        if hidden := self._hidden(_R2_SHOWN):
+            return hidden
         if not attestation.keys:
             return Finding(State.KEPT, "Redis holds no key.")
         return Finding(State.KEPT, f"Redis holds {plural(attestation.keys, 'key')}, each with an end.")
@@ -99,6 +103,8 @@ class Own:
             return Finding(State.BROKEN, f"Not locked down: {', '.join(open_)}.")
         if "unattested" in self._core.attestation.violations:
             return Finding(State.UNKNOWN, "Redis can't be looked at now; the processes are locked down.")
+        if hidden := self._hidden(_R3_SHOWN):
+            return hidden
         return Finding(State.KEPT, "Redis persists nothing; every process that attends is locked down by the kernel.")
 
     def _custody(self) -> Finding:
@@ -181,6 +187,11 @@ class Own:
         names = sorted({name for _, profile in self._core.custody.attending() for name in profile.processors})
         said = f"Processors that the services name: {', '.join(names)}." if names else "No processor attends."
         return f"{said} Whether one broke out is counted by the services."
+
+    def _hidden(self, facts: tuple[str, ...]) -> Finding | None:
+        """Where this Redis does not show what would have to be looked at."""
+        hidden = [fact for fact in self._core.attestation.unseen if fact in facts]
+        return Finding(State.UNKNOWN, f"This Redis does not show {', '.join(hidden)}.") if hidden else None
 
     def _violated(self, facts: tuple[str, ...]) -> Finding | None:
         found = [text for fact, text in self._core.attestation.violations.items() if fact in facts]

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clients.evidence.figures import LONGEST, sentence
 from clients.evidence.period import Period, parse_moment
 from clients.evidence.report import count
 from mesh.transparency.errors import VerificationError
+from services.purge.audit import LoggedAudit, Statement, sign_statement
+from services.purge.receipt import LoggedReceipt, parse_entry, sign_receipt
 from tests.unit.clients.evidence.logs import HOUR, NOW, Shards, audit, grant, receipt
 
 PERIOD = Period(NOW - 24 * HOUR, NOW)
@@ -120,6 +123,32 @@ def test_an_end_without_a_grant_or_a_second_one_does_not_balance(tmp_path: Path,
     found = figures(shards, 0)
     assert not found["conservation"]["balanced"]
     assert found["whole_log"]["problems"]
+
+
+STRANGER = Ed25519PrivateKey.generate()
+FORGED = LoggedReceipt(sign_receipt(LoggedReceipt.receipt(parse_entry(receipt(9, NOW - 5))), STRANGER)).to_entry()  # type: ignore[arg-type]
+STATEMENT = LoggedAudit(sign_statement(Statement(time=NOW - 60, outcome="incomplete"), STRANGER)).to_entry()
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        ([grant(9, NOW), FORGED], "No trusted key"),
+        ([grant(9, NOW), receipt(9, NOW - 5), STATEMENT], "No trusted key"),
+        ([grant(9, NOW - 61)], "is past its end and has no receipt"),
+        ([grant(9, NOW - 61), grant(9, NOW - 61), receipt(9, NOW - 70)], "is past its end and has no receipt"),
+        ([grant(9, NOW), receipt(9, NOW - 5), b"what is no entry"], ""),
+    ],
+)
+def test_what_is_planted_in_a_log_is_found(tmp_path: Path, entries: list[bytes], problem: str) -> None:
+    shards = Shards(tmp_path)
+    shards.add(0, *entries)
+    found = figures(shards, 0)
+    assert not found["conservation"]["balanced"]
+    assert problem in " ".join(found["whole_log"]["problems"])
+    honest = Shards(tmp_path / "honest")
+    honest.add(0, grant(9, NOW), receipt(9, NOW - 5), audit(NOW - 60))
+    assert figures(honest, 0)["conservation"]["balanced"]
 
 
 def test_an_empty_period_says_so(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ class World:
 
     clock: FakeClock = field(default_factory=FakeClock)
     violations: dict[str, str] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
     keys: int = 3
     up: bool = True
     profiles: dict[str, Profile] = field(default_factory=lambda: dict.fromkeys(SERVICES, LOCKED))
@@ -129,7 +130,11 @@ CASES = [
     *[("R2", spoil(violations={fact: f"that is {fact}"}), BROKEN, f"that is {fact}")
       for fact in ("keys_without_ttl", "long_ttl", "unknown_keys", "parked_plaintext")],
     ("R2", UNATTESTED, UNKNOWN, "can't be looked at"),
+    ("R2", spoil(unseen=("parked_values",)), UNKNOWN, "does not show parked_values"),
+    ("R2", spoil(unseen=("save", "acl")), KEPT, "each with an end"),
     ("R3", spoil(), KEPT, "persists nothing"),
+    ("R3", spoil(unseen=("parked_values",)), KEPT, "persists nothing"),
+    ("R3", spoil(unseen=("save", "replicas")), UNKNOWN, "does not show save, replicas"),
     *[("R3", spoil(violations={fact: f"that is {fact}"}), BROKEN, f"that is {fact}")
       for fact in ("save", "appendonly", "snapshot", "replica_disk", "transport")],
     ("R3", lambda world: world.own._controls.update(seccomp=False), BROKEN, "Purge runs without seccomp"),
