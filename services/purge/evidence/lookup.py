@@ -77,8 +77,8 @@ class Lookup:
         return found
 
 
-def show(question: str, found: Found | None) -> str:
-    """The answer below the form. Nothing of the question is repeated but what a photo_id or an index can be."""
+def show(found: Found | None) -> str:
+    """The answer below the form."""
     if found is None:
         return (
             '<p class="none" id="answer">Nothing is known of that here. A receipt is found by its photo_id for an hour '
