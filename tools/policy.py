@@ -1,6 +1,7 @@
 """docs/policy-matrix.md, made of docs/policy-matrix.toml: ``python -m tools.policy`` writes it, ``--check`` compares.
 
-Both refuse a cell that is empty, or that names what isn't there: a rule, a piece of code, a test, a metric, an alert.
+Both refuse a cell that is empty, or that names what isn't there: a rule, a piece of code, a test, a metric, an alert;
+and a row whose alert is about another rule, or doesn't read its metric.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from mesh.rules import BY_ID, RULES
 from services.metrics import BY_NAME
 
 ROOT = Path(__file__).parent.parent
@@ -21,26 +25,20 @@ DATA = ROOT / "docs/policy-matrix.toml"
 PAGE = ROOT / "docs/policy-matrix.md"
 ALERTS = ROOT / "deploy/prometheus/rules.yml"
 RUNBOOKS = "runbooks"
-RULES: Mapping[str, str] = {
-    "R1": "lease before bytes",
-    "R2": "memory or short-lived keys",
-    "R3": "no disk",
-    "R4": "bounded custody",
-    "R5": "nothing left behind",
-    "R6": "one receipt each",
-    "R7": "no identity, no fingerprint",
-    "R8": "fail closed",
-    "R9": "purpose",
-}
 _PROMISE = ("id", "says", "limits", "keeps")
 _KEEPS = ("rules", "how", "code", "test", "metric", "alert")
+SERVICE = "service"
+"""Instead of a rule: of alerts, and so of rows, that are about none of the nine."""
+_WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_QUOTED = re.compile(r'"[^"]*"')
 _WHOLE = "*"  # of a file, instead of a name in it
 _HEAD = """# The policy matrix
 
 What the privacy policy promises, and for each promise: the rules that it rests on, the code that enforces them, a test
-that fails without that code, the metric that shows it and the alert that fires when it is broken. This page is made of
-[policy-matrix.toml](policy-matrix.toml) (`make policy`); `make lint` fails where a cell is empty or names what isn't
-there.
+that fails without that code, the metric that shows it and the alert that fires when it is broken ("service": what
+they are about is none of the nine). This page is made of [policy-matrix.toml](policy-matrix.toml) (`make policy`);
+`make lint` fails where a cell is empty or names what isn't there, and where an alert is about another rule or doesn't
+read the metric beside it.
 """
 
 
@@ -58,8 +56,10 @@ def faults(promises: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         name = str(promise.get("id") or f"promise {number}")
         yield from (f"{name}: {fault}" for fault in _shape(promise, _PROMISE))
         for at, keeps in enumerate(promise.get("keeps") or (), 1):
-            yield from (f"{name}, {at}: {fault}" for fault in (*_shape(keeps, _KEEPS), *_dangling(keeps)))
-    unused = set(RULES) - {
+            yield from (
+                f"{name}, {at}: {fault}" for fault in (*_shape(keeps, _KEEPS), *_dangling(keeps), *_unfit(keeps))
+            )
+    unused = set(BY_ID) - {
         rule for promise in promises for keeps in promise.get("keeps") or () for rule in _rules(keeps)
     }
     yield from (f"no promise rests on {rule}" for rule in sorted(unused))
@@ -67,7 +67,8 @@ def faults(promises: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def page(promises: Sequence[Mapping[str, Any]]) -> str:
     """The whole page."""
-    lines = [_HEAD, "| rule | |", "| --- | --- |", *(f"| {rule} | {words} |" for rule, words in RULES.items()), ""]
+    lines = [_HEAD, "| rule | |", "| --- | --- |"]
+    lines += [*(f"| {rule.id} {rule.name} | {rule.says} |" for rule in RULES), ""]
     for promise in promises:
         lines += [f"## {promise['says']}", "", str(promise["limits"]), ""]
         lines += ["| how it is kept | rules | code | test | metric | alert |", "| --- | --- | --- | --- | --- | --- |"]
@@ -104,7 +105,7 @@ def _rules(keeps: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _dangling(keeps: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"there is no rule {rule}" for rule in _rules(keeps) if rule not in RULES)
+    yield from (f"there is no rule {rule}" for rule in _rules(keeps) if rule not in (*BY_ID, SERVICE))
     for field in ("code", "test"):
         place = str(keeps.get(field) or "")
         if place and not _exists(place, function=field == "test"):
@@ -112,15 +113,55 @@ def _dangling(keeps: Mapping[str, Any]) -> Iterator[str]:
     metric, alert = keeps.get("metric"), str(keeps.get("alert") or "")
     if metric and metric not in BY_NAME:
         yield f"`metric`: nothing emits {metric}"
-    if alert and not re.search(rf"^ *- alert: {re.escape(alert)}$", _alerts(), re.MULTILINE):
+    if alert and alert not in _alerts():
         yield f"`alert`: nothing fires {alert}"
     if alert and not (PAGE.parent / RUNBOOKS / f"{alert}.md").is_file():
         yield f"`alert`: {alert} has no runbook"
 
 
+def _unfit(keeps: Mapping[str, Any]) -> Iterator[str]:
+    """Where the alert would not say that this is broken. What isn't there was said already."""
+    metric, alert = BY_NAME.get(keeps.get("metric") or ""), _alerts().get(keeps.get("alert") or "")
+    if alert is None:
+        return
+    about, rules = alert["labels"]["rule"], _rules(keeps)
+    if rules and about not in rules and {*BY_ID, SERVICE}.issuperset(rules):
+        yield f"`alert`: {alert['alert']} is about {about}, which is not among the rules"
+    if metric is not None and not _read(alert["expr"]).intersection(metric.sample_names):
+        yield f"`alert`: {alert['alert']} does not read {metric.name}"
+
+
+def _read(expression: str) -> set[str]:
+    """The series that it reads, those included that a recorded one was made of; and other words of PromQL."""
+    found: set[str] = set()
+    waiting = [expression]
+    while waiting:
+        new = set(_WORD.findall(_QUOTED.sub("", waiting.pop()))) - found
+        found |= new
+        waiting += [rule["expr"] for name in new for rule in _recorded().get(name, ())]
+    return found
+
+
 @cache
-def _alerts() -> str:
-    return ALERTS.read_text("utf-8")
+def _deployed() -> Sequence[Mapping[str, Any]]:
+    groups = yaml.safe_load(ALERTS.read_text("utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+@cache
+def _alerts() -> Mapping[str, Mapping[str, Any]]:
+    """By name."""
+    return {rule["alert"]: rule for rule in _deployed() if "alert" in rule}
+
+
+@cache
+def _recorded() -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """By name, which several may share that differ by their labels."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for rule in _deployed():
+        if "record" in rule:
+            found.setdefault(rule["record"], []).append(rule)
+    return found
 
 
 def _exists(place: str, *, function: bool) -> bool:

@@ -49,6 +49,15 @@ def evidence(
     check: Annotated[Path | None, typer.Option(help="A signed report, to be worked out again.", metavar="FILE")] = None,
     key: Annotated[Path | None, typer.Option(help=_KEY_HELP, metavar="FILE")] = None,
     prometheus: Annotated[str, typer.Option(help="A Prometheus that has watched the mesh.", metavar="URL")] = "",
+    audit_gap: Annotated[
+        int | None,
+        typer.Option(
+            help="Seconds without an audit after which a report names the gap. Default: 1800, two of the auditor's "
+            "usual intervals.",
+            min=1,
+            metavar="SECONDS",
+        ),
+    ] = None,
     trusted: Annotated[list[Path] | None, typer.Option("--trust", help=trust.KEY_HELP, metavar="FILE")] = None,
     log_key: trust.LogKey = None,
     witness: trust.Witness = None,
@@ -66,6 +75,8 @@ def evidence(
 
     if (out is None) == (check is None):
         raise UsageFailed("Give either --out FILE for a report, or --check FILE for one that is there.")
+    if prometheus:
+        _check_prometheus(prometheus)
     readers = readers_of(locations or _own_logs(state), server_ca)
     try:
         trusting = _trust(
@@ -73,7 +84,7 @@ def evidence(
         )
         asked = _Asked(readers, trusting, key, prometheus, state, as_json)
         if out is not None:
-            _make(out, _period(since, until), asked)
+            _make(out, _period(since, until), asked, audit_gap)
         elif check is not None:
             _check(check, asked)
     except VerificationError as error:
@@ -96,7 +107,7 @@ class _Asked:
     as_json: bool
 
 
-def _make(out: Path, period: Period, asked: _Asked) -> None:
+def _make(out: Path, period: Period, asked: _Asked, audit_gap: int | None) -> None:
     from clients.evidence import keys, report  # noqa: PLC0415
     from mesh.transparency.dsse import key_id  # noqa: PLC0415
 
@@ -108,17 +119,15 @@ def _make(out: Path, period: Period, asked: _Asked) -> None:
     _check_extra(out)
     signing = keys.signing(asked.key, asked.state)
     with counting_bar("Reading the log", quiet=asked.as_json) as progress:
-        try:
-            made = report.make(
-                asked.readers,
-                asked.trust,
-                period,
-                now=int(time.time()),
-                prometheus_url=asked.prometheus,
-                progress=progress,
-            )
-        except ValueError as error:
-            raise UsageFailed(f"--prometheus: {error}.") from None
+        made = report.make(
+            asked.readers,
+            asked.trust,
+            period,
+            now=int(time.time()),
+            audit_gap=audit_gap or report.AUDIT_GAP,
+            prometheus_url=asked.prometheus,
+            progress=progress,
+        )
     keyid = key_id(signing.public_key())
     other = _render(out, made, beside.name, keyid)
     write_file(beside, report.sign(made, signing))
@@ -182,9 +191,20 @@ def _check(path: Path, asked: _Asked) -> None:
         )
         return
     print(f"Verified: the signature, and every figure, counted again from {entries:,} entries of the log.")
+    print("Its definitions and queries are this program’s.")
     print(opened.value["sentence"])
     if opened.value["prometheus"] is not None and not checked.asked:
         print("Not checked: what it says of Prometheus; ask again with --prometheus URL.")
+
+
+def _check_prometheus(url: str) -> None:
+    """Before the logs are read."""
+    from clients.evidence.prometheus import check_url  # noqa: PLC0415
+
+    try:
+        check_url(url)
+    except ValueError as error:
+        raise UsageFailed(f"--prometheus: {error}.") from None
 
 
 def _trust(keys: trust.Keys, audits: list[Ed25519PublicKey] | None) -> Trust:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clients.evidence.report import Report
+from mesh.rules import BY_ID
 
 _WIDE = 40  # rows of a table after which the document says how many more the JSON has
 
@@ -115,7 +116,7 @@ def _residency(lives: dict[str, Any]) -> Iterator[Block]:
         ("unknown, since a crash has lost it", _n(lives["unknown"])),
     ]
     yield Table(("from admission to receipt", "#"), rows, (0.6, 0.4))
-    yield Plot("residency", "Photos by the seconds that they lived, at most.")
+    yield Plot("residency", "Photos by the seconds that they lived: at most so many; the last bar, longer than all.")
 
 
 def _days(figures: dict[str, Any]) -> Iterator[Block]:
@@ -216,7 +217,8 @@ def _definitions(value: dict[str, Any]) -> Iterator[Block]:
     yield Heading("What each figure means, and how to work it out again")
     for definition in value["definitions"]:
         way = definition["log"] if definition["log"].startswith("Not") else f"From the log: {definition['log']}"
-        yield Text(f"{definition['figure']}: {definition['meaning']} {way}")
+        asked = "From Prometheus:" if definition["query"] else "No metric says it."
+        yield Text(f"{definition['figure']}: {definition['meaning']} {way} {asked}")
         if definition["query"]:
             yield Code(definition["query"])
 
@@ -230,10 +232,16 @@ def _answer(answer: dict[str, Any]) -> str:
     if "error" in answer:
         return f"refused: {answer['error']}"
     series = [
-        (", ".join(f"{name}={label}" for name, label in each["labels"].items()), _shorter(each["value"]))
+        (", ".join(_label(name, label) for name, label in each["labels"].items()), _shorter(each["value"]))
         for each in answer["series"]
     ]
     return "; ".join(f"{labels}: {number}" if labels else number for labels, number in series) or "no data"
+
+
+def _label(name: str, label: str) -> str:
+    """A rule is said by its name, too."""
+    rule = BY_ID.get(label) if name == "rule" else None
+    return f"{name}={label}" if rule is None else f"{rule.id} {rule.name}"
 
 
 def _shorter(number: str) -> str:

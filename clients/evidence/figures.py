@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 from clients.evidence.period import DAY, Period, day_of, format_moment
 from clients.verify import Recount
+from mesh.custody.book import MAX_LEASE_SECONDS
 from services.purge.audit import Statement
 from services.purge.day import RESIDENCY
 from services.purge.receipt import Grant, Receipt
 
 OUTCOMES = ("settled", "revoked", "expired")
+LONGEST = int(MAX_LEASE_SECONDS)  # seconds of a lease, whoever grants it
 Value = dict[str, object]
 
 
@@ -25,6 +27,11 @@ class _Longest:
     milliseconds: int
     lease: int | None
     outcome: str
+
+    @property
+    def rank(self) -> tuple[int, bool, int, str]:
+        """Of equals, the one of the shortest lease, then by outcome: whatever the order in which logs are read."""
+        return self.milliseconds, self.lease is not None, -(self.lease or 0), self.outcome
 
 
 class Figures:
@@ -70,6 +77,9 @@ class Figures:
             self._count_end(receipt, None)
         self._early.clear()
         for expire in self._expire.values():
+            # Nobody keeps the moment of a grant; no lease is longer than LONGEST, so this one began after the period.
+            if expire - LONGEST >= self._period.until:
+                continue
             if expire >= self._period.since:
                 self._open += 1
                 self._admit(min(expire, self._period.until - 1))
@@ -144,8 +154,9 @@ class Figures:
             return
         lived = round(receipt.residency_seconds * 1000)
         self._residency[lived] += 1
-        if self._longest is None or lived > self._longest.milliseconds:
-            self._longest = _Longest(lived, None if expire is None else expire - began, receipt.outcome)
+        this = _Longest(lived, None if expire is None else expire - began, receipt.outcome)
+        if self._longest is None or this.rank > self._longest.rank:
+            self._longest = this
 
     def _lives(self) -> Value:
         bars = [0] * (len(RESIDENCY) + 1)

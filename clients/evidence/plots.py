@@ -45,10 +45,10 @@ def svg(name: str, report: Report) -> str:
 
 def _residency(figures: dict[str, Any], axes: Axes) -> None:
     lives = figures["residency"]
-    labels = [*(str(bound) for bound in lives["bounds"]), "more"]
+    labels = [*(str(bound) for bound in lives["bounds"]), f"> {lives['bounds'][-1]}"]
     bars = axes.bar(labels, lives["bars"], color=BAR, width=0.8)
     axes.bar_label(bars, [f"{n:,}" if n else "" for n in lives["bars"]], fontsize=7, color=INK)
-    _plain(axes, "seconds, at most", "photos")
+    _plain(axes, "seconds, at most; last bar: longer", "photos")
 
 
 def _days(figures: dict[str, Any], axes: Axes) -> None:

@@ -71,7 +71,7 @@ def make(
 ) -> Report:
     """Replays the logs and counts. Raises as ``audit_logs`` and ``prometheus.ask``. now: Unix seconds."""
     figures, audit = count(readers, trust, period, now=now, audit_gap=audit_gap, progress=progress)
-    asked = _asked(prometheus_url, period, min(period.until, now - prometheus.ARRIVED)) if prometheus_url else None
+    asked = _asked(prometheus_url, period, asked_about(period, now)) if prometheus_url else None
     return Report(
         period,
         {
@@ -81,12 +81,15 @@ def make(
             "sentence": sentence(figures, period),  # type: ignore[arg-type]
             "logs": _logs(audit),
             "figures": figures,
-            "definitions": [
-                {"figure": d.figure, "meaning": d.meaning, "log": d.log, "query": d.over(period)} for d in DEFINITIONS
-            ],
+            "definitions": [definition.to_value(period) for definition in DEFINITIONS],
             "prometheus": asked,
         },
     )
+
+
+def asked_about(period: Period, made: int) -> int:
+    """The moment that Prometheus is asked about. made: when the report is; both Unix seconds."""
+    return min(period.until, made - prometheus.ARRIVED)
 
 
 def count(

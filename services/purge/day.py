@@ -29,6 +29,11 @@ class Longest(NamedTuple):
     residency: float
     lease: int | None
 
+    @property
+    def rank(self) -> tuple[float, bool, int]:
+        """Of several that lived equally long, the one of the shortest lease: it came closest to its end."""
+        return self.residency, self.lease is not None, -(self.lease or 0)
+
 
 @dataclass(slots=True)
 class Minute:
@@ -84,8 +89,9 @@ class Day:
             minute.unknown += 1
         else:
             minute.residency[bisect_left(RESIDENCY, residency)] += 1
-            if minute.longest is None or residency > minute.longest.residency:
-                minute.longest = Longest(residency, None if expire is None else max(0, expire - began))
+            this = Longest(residency, None if expire is None else max(0, expire - began))
+            if minute.longest is None or this.rank > minute.longest.rank:
+                minute.longest = this
 
     def totals(self, now: float) -> DayTotals:
         """Over the last 24 hours: the minute of ``now`` (Unix seconds) and the 1,440 before it."""
@@ -102,7 +108,7 @@ class Day:
             ended=dict(ended),
             residency=tuple(map(sum, zip(*(minute.residency for minute in minutes), strict=True))) or (0,) * _BARS,
             unknown=sum(minute.unknown for minute in minutes),
-            longest=max(longest, key=lambda each: each.residency, default=None),
+            longest=max(longest, key=lambda each: each.rank, default=None),
         )
 
     def rows(self) -> list[Row]:

@@ -105,7 +105,7 @@ class Log:
             raise ConfigError("The log's signing key must be named like the log's origin.")
         store = LogStore(directory, fs or OsFs())
         try:
-            state = recover(store, signer, retired)
+            state = recover(store, signer, retired, clock)
         except Unavailable as error:
             store.close()
             raise ConfigError(f"The log in {directory} can't sign its checkpoint: {error.message}") from error
@@ -142,6 +142,12 @@ class Log:
         """The newest checkpoint and how many entries are under it, of one moment."""
         state = self._state
         return state.checkpoint, state.edge.size
+
+    @property
+    def signed(self) -> tuple[bytes, float | None]:
+        """The newest checkpoint, and when it was signed, Unix seconds; None where that was before this process."""
+        state = self._state
+        return state.checkpoint, state.signed
 
     @property
     def cosigned_size(self) -> int:
@@ -354,10 +360,10 @@ class Log:
         state, loop = self._state, asyncio.get_running_loop()
         entries, began = state.pending[:], self._clock.monotonic()
         try:
-            edge, checkpoint = await loop.run_in_executor(
-                self._tile_thread, publish, self._store, state.edge, entries, self._signer
+            edge, checkpoint, signed = await loop.run_in_executor(
+                self._tile_thread, publish, self._store, state.edge, entries, self._signer, self._clock
             )
-            self._state = State(edge, checkpoint, state.pending[len(entries) :])
+            self._state = State(edge, checkpoint, signed, state.pending[len(entries) :])
             self._behind_since = began  # what is left came later than that
             self._commits.backlog -= sum(map(len, entries))
             self.integrated += len(entries)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mesh.clock import Clock
 from mesh.errors import ConfigError
 from mesh.transparency.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from mesh.transparency.edge import Edge
@@ -15,24 +16,29 @@ from services.purge.log_store import LogStore
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is readable at one moment. pending: durable entries from index edge.size on; only ever appended to."""
+    """What is readable at one moment. pending: durable entries from index edge.size on; only ever appended to.
+
+    signed: when the checkpoint was, Unix seconds; None where that was before this process: a checkpoint has no time.
+    """
 
     edge: Edge
     checkpoint: bytes
+    signed: float | None
     pending: list[bytes]
 
 
-def recover(store: LogStore, signer: Signer, retired: Sequence[Verifier]) -> State:
+def recover(store: LogStore, signer: Signer, retired: Sequence[Verifier], clock: Clock) -> State:
     """The state after a crash at any moment: what the checkpoint covers, then what the journal holds beyond it."""
+    signed = None
     store.public.prepare()
     edge, checkpoint = _load(store, (signer.verifier, *retired))
     entries = store.journal.recover(edge.size)
     if checkpoint is None or entries or not is_signed_by(checkpoint, signer.verifier):
-        edge, checkpoint = publish(store, edge, entries, signer)
+        edge, checkpoint, signed = publish(store, edge, entries, signer, clock)
     # A crash may have come between a checkpoint and the tidying after it, whose last step is to drop the journal.
     store.public.remove_partials(store.journal.oldest, edge.size)
     store.journal.start(edge.size)
-    return State(edge, checkpoint, [])
+    return State(edge, checkpoint, signed, [])
 
 
 def _load(store: LogStore, verifiers: Sequence[Verifier]) -> tuple[Edge, bytes | None]:
@@ -53,12 +59,18 @@ def _load(store: LogStore, verifiers: Sequence[Verifier]) -> tuple[Edge, bytes |
     return edge, only_signed_by(signed, verifiers)
 
 
-def publish(store: LogStore, edge: Edge, entries: list[bytes], signer: Signer) -> tuple[Edge, bytes]:
-    """The tree with ``entries`` and its checkpoint, both on disk. Raises OSError; Unavailable when the key is away."""
+def publish(
+    store: LogStore, edge: Edge, entries: list[bytes], signer: Signer, clock: Clock
+) -> tuple[Edge, bytes, float]:
+    """The tree with ``entries`` and its checkpoint, both on disk; when it was signed, Unix seconds.
+
+    Raises OSError; Unavailable when the key is away.
+    """
     grown, files = edge.extended(entries)
+    signed = clock.wall()
     checkpoint = sign_checkpoint(Checkpoint(signer.name, grown.size, grown.root()), signer)
     store.public.publish(files, checkpoint)
-    return grown, checkpoint
+    return grown, checkpoint, signed
 
 
 def tidy(store: LogStore, old: int, new: int) -> None:

@@ -6,6 +6,7 @@ import http.client
 import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import quote
 
 import redis
 
@@ -15,13 +16,19 @@ from clients.local.mesh import LocalMesh
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
-def pages(mesh: LocalMesh, *, headers: Iterable[tuple[str, str]] = ()) -> bytes:
-    """What the ops ports say, metrics in both formats."""
+_PAGES = (("/metrics", _OPENMETRICS), *((path, "*/*") for path in ("/metrics", "/readyz", "/healthz", "/evidence")))
+
+
+def pages(mesh: LocalMesh, *, headers: Iterable[tuple[str, str]] = (), asked: Iterable[str] = ()) -> bytes:
+    """What the ops ports say, metrics in both formats. asked: what is looked up on the evidence page, and then asked
+    for as if it were a page."""
     said = []
+    questions = [quote(question, safe="") for question in asked]
+    more = [path for question in questions for path in (f"/evidence?receipt={question}", f"/{question}")]
     for service in SERVICES:
         if not mesh.is_alive(service):
             continue
-        for path, accept in (("/metrics", "*/*"), ("/metrics", _OPENMETRICS), ("/readyz", "*/*"), ("/healthz", "*/*")):
+        for path, accept in (*_PAGES, *((path, "*/*") for path in more)):
             connection = http.client.HTTPConnection(mesh.ops_address(service), timeout=5)
             connection.request("GET", path, headers={"Accept": accept, **dict(headers)})
             said.append(connection.getresponse().read())

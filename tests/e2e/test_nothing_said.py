@@ -108,7 +108,9 @@ async def _everything(mesh: LocalMesh, phone: Indiscreet, photo: bytes, said: Sa
     await _taken_back(mesh, phone, photo, said)
     await _too_many(phone)
     await _bugs(phone, photo)
-    said.places["metrics"] += places.pages(mesh, headers=(("User-Agent", WORDS["agent"]), ("X-Any", WORDS["header"])))
+    indiscreet = (("User-Agent", WORDS["agent"]), ("X-Any", WORDS["header"]))
+    asked = (photo_id, "0", WORDS["page"], WORDS["photo"], f'"><script>{WORDS["text"]}</script>')
+    said.places["metrics"] += places.pages(mesh, headers=indiscreet, asked=asked)
     said.places["redis"] += places.registry(mesh)
     said.places["log"] += places.receipt_log(mesh)
     said.witnesses = {

@@ -71,7 +71,7 @@ class EvidenceApp:
 
     def _page(self, start: StartResponse, question: str) -> Iterable[bytes]:
         found = self._lookup.find(question) if question else None
-        answer = lookup.show(question, found) if question else ""
+        answer = lookup.show(found) if question else ""
         shown = question if found is not None else ""
         body = page(self._view.pieces(), **self._about, others=self._others, question=shown, answer=answer)
         return _answer(start, "200 OK", _HTML, body.encode())

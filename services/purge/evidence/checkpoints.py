@@ -15,10 +15,12 @@ from services.purge.log import Log
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """published: Unix seconds. cosigned: name and time, Unix seconds, of each witness. note: all of it as text."""
+    """signed: by purge, Unix seconds; None where that was before its start. cosigned: name and time, Unix seconds, of
+    each witness, which its signature covers. note: all of it as text.
+    """
 
     checkpoint: Checkpoint
-    published: float | None
+    signed: float | None
     cosigned: tuple[tuple[str, int], ...]
     why_not: str
     note: str
@@ -30,28 +32,25 @@ class Heads:
     def __init__(self, log: Log, witnesses: Sequence[Verifier]) -> None:
         self._log = log
         self._witnesses = tuple(witnesses)
-        self._last: tuple[bytes, Head] | None = None
+        self._last: tuple[bytes, float | None, Head] | None = None
 
     def newest(self) -> Head:
         """Reads one small file: with the cosignatures that have come since it was signed."""
-        path = self._log.public_directory / CHECKPOINT_PATH
-        note = _read(path) or self._log.checkpoint
+        (own, signed), published = self._log.signed, _read(self._log.public_directory / CHECKPOINT_PATH)
+        # The file has its cosignatures, too; it may be a moment ahead.
+        note = published if published is not None and published.startswith(own) else own
         last = self._last
-        if last is None or last[0] != note:
-            last = self._last = note, self._head(path, note)
-        return last[1]
+        if last is None or last[:2] != (note, signed):
+            last = self._last = note, signed, self._head(note, signed)
+        return last[2]
 
-    def _head(self, path: Path, note: bytes) -> Head:
+    def _head(self, note: bytes, signed: float | None) -> Head:
         try:
             cosigned = tuple(cosigners(note, self._witnesses))
         except VerificationError:
             cosigned = ()
-        try:
-            published: float | None = path.stat().st_mtime
-        except OSError:
-            published = None
         why_not = "no witness yet" if self._witnesses else "nobody: this log has no witnesses"
-        return Head(parse(note), published, cosigned, why_not, note.decode())
+        return Head(parse(note), signed, cosigned, why_not, note.decode())
 
 
 def parse(note: bytes) -> Checkpoint:

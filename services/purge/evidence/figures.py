@@ -68,5 +68,5 @@ def read(core: Core, now: float) -> Figures:
 
 
 def bars() -> list[str]:
-    """What stands below each bar of the residency: "≤ 5 s"; the last one: "longer"."""
-    return [*(f"≤ {bound}" for bound in RESIDENCY), "more"]
+    """Seconds of each bar of the residency: "≤ 5", and of the last one "> 600"."""
+    return [*(f"≤ {bound}" for bound in RESIDENCY), f"> {RESIDENCY[-1]}"]

@@ -53,7 +53,7 @@ def _lying(figures: Figures) -> str:
         "M386 45 H404 M386 133 H404 M386 221 H404 M404 45 V221", "M404 133 H620", "M404 221 H422",
         "M578 221 H596 V133", "M620 133 V45 H666", "M620 133 H666", "M620 133 V221 H666",
     ]  # fmt: skip
-    return _svg("lying", 840, 266, boxes, lines, {"M190 133 V221 H230", "M404 221 H422"})
+    return _svg("lying", 840, 266, boxes, lines)
 
 
 def _standing(figures: Figures) -> str:
@@ -68,10 +68,10 @@ def _standing(figures: Figures) -> str:
         "M60 186 V200 H344 M180 186 V200 M300 186 V200", "M180 200 V210",
         "M344 200 V304 M180 288 V304 M60 304 H344", "M60 304 V316", "M180 304 V316", "M300 304 V316",
     ]  # fmt: skip
-    return _svg("standing", 360, 400, boxes, lines, set())
+    return _svg("standing", 360, 400, boxes, lines)
 
 
-def _svg(kind: str, width: int, height: int, boxes: list[_Box], lines: list[str], _: set[str]) -> str:
+def _svg(kind: str, width: int, height: int, boxes: list[_Box], lines: list[str]) -> str:
     arrows = "".join(f'<path d="{line}"{_marker(line, kind)}/>' for line in lines)
     drawn = "".join(box.svg() for box in boxes)
     return (

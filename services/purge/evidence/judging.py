@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mesh.rules import Rule
 from services.purge.evidence.own import Finding, State
 from services.purge.evidence.prometheus import Alerts, Answer
-from services.purge.evidence.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,14 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """said: what purge itself found. alerts: what Prometheus said of the rule; None where it was not asked, or is away.
+    """found: by purge itself. alerts: what Prometheus said of the rule; None where it was not asked, or is away.
 
     since: since when the rule is in this state; None where nobody can tell.
     """
 
     rule: Rule
     state: State
-    said: str
+    found: Finding
     since: Since | None
     alerts: Alerts | None = None
 
@@ -34,20 +34,20 @@ class Verdict:
 def judge(rule: Rule, finding: Finding, since: Since, answer: Answer | None) -> Verdict:
     """The worse of two opinions. since: of ``finding``."""
     alerts = answer.alerts.get(rule.id) if answer is not None else None
-    watched = alerts is not None and bool(alerts.names) and not alerts.failing
+    watched = alerts is not None and bool(alerts.watching) and not alerts.failing
     if alerts is not None and alerts.firing:
         began = Since(min(alerts.firing.values()), exact=True)
         if finding.state is State.BROKEN:
             began = min(began, since, key=lambda each: each.when)
-        return Verdict(rule, State.BROKEN, finding.sentence, began, alerts)
+        return Verdict(rule, State.BROKEN, finding, began, alerts)
     if finding.state is State.BROKEN:
-        return Verdict(rule, State.BROKEN, finding.sentence, since, alerts)
+        return Verdict(rule, State.BROKEN, finding, since, alerts)
     if alerts is not None and alerts.pending:
         began = Since(min(alerts.pending.values()), exact=True)
-        return Verdict(rule, State.PENDING, finding.sentence, began, alerts)
-    if watched and answer is not None and (finding.state is State.KEPT or not rule.alone):
-        return Verdict(rule, State.KEPT, finding.sentence, _kept(rule, finding, since, answer), alerts)
-    return Verdict(rule, finding.state, finding.sentence, since if finding.state is State.KEPT else None, alerts)
+        return Verdict(rule, State.PENDING, finding, began, alerts)
+    if watched and answer is not None and (finding.state is State.KEPT or finding.elsewhere):
+        return Verdict(rule, State.KEPT, finding, _kept(rule, finding, since, answer), alerts)
+    return Verdict(rule, finding.state, finding, since if finding.state is State.KEPT else None, alerts)
 
 
 def _kept(rule: Rule, finding: Finding, since: Since, answer: Answer) -> Since | None:

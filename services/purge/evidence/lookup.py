@@ -77,26 +77,34 @@ class Lookup:
         return found
 
 
-def show(question: str, found: Found | None) -> str:
-    """The answer below the form. Nothing of the question is repeated but what a photo_id or an index can be."""
+def show(found: Found | None) -> str:
+    """The answer below the form."""
     if found is None:
         return (
             '<p class="none" id="answer">Nothing is known of that here. A receipt is found by its photo_id for an hour '
             "after the photo’s end, from a second after it, and by its place in the log for good.</p>"
         )
-    path = proof.steps(found.leaf, found.index, found.size, found.hashes)
+    path, kind = proof.steps(found.leaf, found.index, found.size, found.hashes), _kind(found)
     return (
         f'<div id="answer"><h3>{_title(found)}</h3>{_told(found)}<details id="content"><summary>As it stands in the log'
         f"</summary><pre><code>{escape(_content(found))}</code></pre></details>"
-        f"{_download(found)}<h3>Its proof</h3><p>Entry {count(found.index)} of {count(found.size)}. The leaf’s hash, "
-        "with each hash that the proof gives, comes to the root that the checkpoint signs; "
-        "this was checked just now. A log in which the entry was changed or missing would have another root.</p>"
-        f"{proof.draw(found.leaf, path)}"
+        f"{_download(found)}<h3>Its proof</h3><p>The log’s entry of this {kind} is number {count(found.index)} of "
+        f"{count(found.size)}, counted from 0. Its hash, with each hash that the proof gives, comes to the root that "
+        f"the checkpoint signs; this was checked just now. A log in which the entry of this {kind} was changed or "
+        "missing would have another root.</p>"
+        f"{proof.draw(found.leaf, path, kind)}"
         '<details id="hashes" open><summary>Every hash</summary>'
-        f"{proof.listed(found.leaf, path)}</details>"
+        f"{proof.listed(found.leaf, path, kind)}</details>"
         f'<details id="signed"><summary>The checkpoint that signs the root</summary><pre><code>'
         f"{escape(found.checkpoint.decode())}</code></pre></details></div>"
     )
+
+
+def _kind(found: Found) -> str:
+    """What the entry is, in words."""
+    if isinstance(found.parsed, Grant):
+        return "grant"
+    return "audit statement" if isinstance(found.parsed, LoggedAudit) else "receipt"
 
 
 def _title(found: Found) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mesh.clock import Clock
 from mesh.lockdown.policy import PERMISSIVE
@@ -17,6 +17,8 @@ AUDIT_FRESH = 24 * 3600.0  # seconds after which an audit says nothing about now
 OVERDUE = 2.0  # seconds past its end after which an open lease is overdue, as for MayflyLeaseOverdue
 SETTLED = 10.0  # seconds for which a difference must stand: a lease is granted, and ended, in several steps
 _R2 = ("keys_without_ttl", "long_ttl", "unknown_keys", "parked_plaintext")
+_R2_SHOWN = ("parked_values",)  # what a Redis must show for somebody to have looked
+_R3_SHOWN = ("save", "appendonly", "last_save", "replication", "replicas")
 _R3 = ("save", "appendonly", "snapshot", "replica_disk", "transport")
 
 
@@ -31,10 +33,18 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """sentence: for people; it holds counts and words of ours, nothing that came from outside."""
+    """sentence: for people; it holds counts and words of ours, nothing that came from outside. looks_at: for people,
+    too; "" where purge can see nothing. elsewhere: whether others see what purge can't: the silence of their alerts
+    counts.
+    """
 
     state: State
     sentence: str
+    looks_at: str = ""
+    elsewhere: bool = False
+
+
+_UNREAD = Finding(State.UNKNOWN, "The log has not been read yet.")
 
 
 class Own:
@@ -52,15 +62,22 @@ class Own:
     def look(self) -> dict[str, Finding]:
         """By rule. Belongs to the event loop; costs what a few counters cost."""
         return {
-            "R1": Finding(State.UNKNOWN, "The gateway, ingest and render enforce it, and count what they refuse."),
-            "R2": self._keys(),
-            "R3": self._disk(),
-            "R4": self._custody(),
-            "R5": self._residue(),
+            "R1": _elsewhere("The gateway, ingest and render enforce it, and count what they refuse."),
+            "R2": replace(self._keys(), looks_at=f"Redis: {', '.join(_R2)}"),
+            "R3": replace(
+                self._disk(),
+                looks_at=f"Redis: {', '.join(_R3)}; purge’s controls; those that each process has declared",
+            ),
+            "R4": replace(
+                self._custody(),
+                looks_at=f"the custody streams of {', '.join(HOLDERS)}; leases past their end; holders "
+                "that have not confirmed",
+            ),
+            "R5": replace(self._residue(), looks_at="the last audit statement in this log"),
             "R6": self._receipts(),
-            "R7": Finding(State.UNKNOWN, "Each service counts what it did not print; purge sees only its own count."),
-            "R8": self._closed(),
-            "R9": Finding(State.UNKNOWN, self._purpose()),
+            "R7": _elsewhere("Each service counts what it did not print; purge sees only its own count."),
+            "R8": replace(self._closed(), looks_at="every fact of Redis; the grants in this log"),
+            "R9": _elsewhere(self._purpose()),
         }
 
     def _keys(self) -> Finding:
@@ -69,6 +86,8 @@ class Own:
             return broken
         if "unattested" in attestation.violations:
             return Finding(State.UNKNOWN, "Redis can't be looked at now.")
+        if hidden := self._hidden(_R2_SHOWN):
+            return hidden
         if not attestation.keys:
             return Finding(State.KEPT, "Redis holds no key.")
         return Finding(State.KEPT, f"Redis holds {plural(attestation.keys, 'key')}, each with an end.")
@@ -84,6 +103,8 @@ class Own:
             return Finding(State.BROKEN, f"Not locked down: {', '.join(open_)}.")
         if "unattested" in self._core.attestation.violations:
             return Finding(State.UNKNOWN, "Redis can't be looked at now; the processes are locked down.")
+        if hidden := self._hidden(_R3_SHOWN):
+            return hidden
         return Finding(State.KEPT, "Redis persists nothing; every process that attends is locked down by the kernel.")
 
     def _custody(self) -> Finding:
@@ -116,24 +137,41 @@ class Own:
         return Finding(State.KEPT, "The last audit looked everywhere that it must, and found 0 bytes.")
 
     def _receipts(self) -> Finding:
-        now = self._clock.monotonic()
-        totals, live = self._core.ledger.totals, len(self._core.book)
-        ended = sum(totals.ended.values())
-        uneven = totals.granted - ended - live
-        settled = not uneven or bool(self._core.shards)
-        self._uneven_since = None if settled else self._uneven_since or now
-        if self._uneven_since is not None and now - self._uneven_since > SETTLED:
-            return Finding(
-                State.BROKEN, f"{count(totals.granted)} admitted ≠ {count(live)} live + {count(ended)} ended."
-            )
+        """Over one replica's log and book. With several, a lease may be granted here and end in another one's log."""
+        late, looks_at = self._core.reaper.overdue_seconds(), "leases of this replica past their end"
+        if late > OVERDUE:
+            return Finding(State.BROKEN, f"A lease is {late:.0f} s past its end, and has no receipt.", looks_at)
         if self._core.shards:
-            return Finding(State.KEPT, "Nothing is overdue here; over all replicas count by `mayfly audit-log`.")
+            return Finding(
+                State.UNKNOWN,
+                "No lease here is past its end. Whether each one has ended once is not looked at here: over the logs "
+                "of all replicas `mayfly audit-log` counts.",
+                looks_at,
+                elsewhere=True,
+            )
+        if self._core.ledger.tally is None:
+            return _UNREAD
+        now, totals, live = self._clock.monotonic(), self._core.ledger.totals, len(self._core.book)
+        ended = sum(totals.ended.values())
+        looks_at += "; grants and receipts of its log; its live leases"
+        if totals.granted == ended + live:
+            self._uneven_since = None
+            return Finding(
+                State.KEPT,
+                f"{count(totals.granted)} admitted = {count(live)} live + {count(ended)} ended, since the log began.",
+                looks_at,
+            )
+        self._uneven_since = self._uneven_since or now
+        uneven = f"{count(totals.granted)} admitted ≠ {count(live)} live + {count(ended)} ended"
+        if now - self._uneven_since > SETTLED:
+            return Finding(State.BROKEN, f"{uneven}.", looks_at)
         return Finding(
-            State.KEPT,
-            f"{count(totals.granted)} admitted = {count(live)} live + {count(ended)} ended, since the log began.",
+            State.KEPT, f"{uneven}, for a moment: a lease is granted, and ended, in several steps.", looks_at
         )
 
     def _closed(self) -> Finding:
+        if self._core.ledger.tally is None:
+            return _UNREAD
         safe, now, granted = self._core.attestation.safe, self._clock.monotonic(), self._core.ledger.totals.granted
         if safe:
             self._unsafe_since = None
@@ -150,6 +188,16 @@ class Own:
         said = f"Processors that the services name: {', '.join(names)}." if names else "No processor attends."
         return f"{said} Whether one broke out is counted by the services."
 
+    def _hidden(self, facts: tuple[str, ...]) -> Finding | None:
+        """Where this Redis does not show what would have to be looked at."""
+        hidden = [fact for fact in self._core.attestation.unseen if fact in facts]
+        return Finding(State.UNKNOWN, f"This Redis does not show {', '.join(hidden)}.") if hidden else None
+
     def _violated(self, facts: tuple[str, ...]) -> Finding | None:
         found = [text for fact, text in self._core.attestation.violations.items() if fact in facts]
         return Finding(State.BROKEN, f"Redis: {'; '.join(found)}.") if found else None
+
+
+def _elsewhere(sentence: str) -> Finding:
+    """What only others can see."""
+    return Finding(State.UNKNOWN, sentence, elsewhere=True)

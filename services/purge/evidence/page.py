@@ -56,7 +56,7 @@ Anybody may <a href="/log/checkpoint">read it</a> and count again.</p>
 <div id="log">{pieces["log"]}</div></section>
 <section{' class="wide"' if answer else ""} aria-labelledby="look-up"><h2 id="look-up">Look up a receipt</h2>
 <form method="get" action="/evidence#look-up">
-<label for="receipt">photo_id (of the last hour), or the entry’s place in the log</label>
+<label for="receipt">photo_id (of the last hour), or the number of the receipt’s entry in the log</label>
 <div class="ask"><input id="receipt" name="receipt" value="{escape(question)}" maxlength="64" autocomplete="off"
 spellcheck="false" pattern="\\s*([0-9a-fA-F]{{32}}|[0-9]{{1,18}})\\s*"
 title="32 hexadecimal digits, or a number"><button>Look up</button></div>

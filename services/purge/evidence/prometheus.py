@@ -17,8 +17,13 @@ from urllib.parse import quote, urlsplit
 SECONDS = 2.0  # for a connection, and between two pieces of an answer
 MAX_BYTES = 4 << 20
 LOOK_BACK: Final = "7d"  # how far back alerts are looked for
+_END = 4_102_444_800  # 2100-01-01, Unix seconds
 STALE = 20.0  # seconds after which an answer says nothing about now
-FIRED = f'max by (rule) (max_over_time(timestamp(ALERTS{{alertstate="firing",rule!=""}})[{LOOK_BACK}:1m]))'
+FIRED = (
+    f'max by (rule) (max_over_time(timestamp(ALERTS{{rule!=""}})[{LOOK_BACK}:1m])'
+    f' or max_over_time(ALERTS_FOR_STATE{{rule!=""}}[{LOOK_BACK}]))'
+)
+"""When an alert last was there: to the minute. What came and went between two minutes is there by when it came."""
 WATCHED = f'min(min_over_time(timestamp(up{{job="purge"}})[{LOOK_BACK}:1m]))'
 
 
@@ -28,12 +33,11 @@ class Away(Exception):
 
 @dataclass(slots=True)
 class Alerts:
-    """Of one rule. names: alerts that watch over it. firing, pending: name → since when, Unix seconds.
-
-    failing: alerts that Prometheus could not evaluate.
+    """Of one rule. watching: alerts that watch over it, name → expression. firing, pending: name → since when, Unix
+    seconds. failing: alerts that Prometheus could not evaluate.
     """
 
-    names: list[str] = field(default_factory=list)
+    watching: dict[str, str] = field(default_factory=dict)
     firing: dict[str, float] = field(default_factory=dict)
     pending: dict[str, float] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
@@ -41,12 +45,18 @@ class Alerts:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """alerts: by rule. fired: rule → when one of its alerts last fired. watched: since when Prometheus has looked; both
-    no further back than LOOK_BACK, Unix seconds."""
+    """alerts: by rule. fired: rule → when one of its alerts last fired, or was about to. watched: since when Prometheus
+    has looked. Both no further back than LOOK_BACK, Unix seconds."""
 
     alerts: Mapping[str, Alerts]
     fired: Mapping[str, float]
     watched: float | None
+
+
+def state_query(rule: str) -> str:
+    """What the alerts of a rule say: 0 none, 1 one is pending, 2 one fires; no answer where nothing is scraped."""
+    firing, pending = (f'ALERTS{{rule="{rule}",alertstate="{state}"}}' for state in ("firing", "pending"))
+    return f"max(2 * {firing} or {pending}) or on () 0 * count(up == 1)"
 
 
 class Prometheus:
@@ -66,15 +76,16 @@ class Prometheus:
             watched = self._query(WATCHED)
             return Answer(
                 _alerts(rules["groups"]),
-                {str(each["metric"]["rule"]): float(each["value"][1]) for each in fired},
-                float(watched[0]["value"][1]) if watched else None,
+                {_text(each["metric"]["rule"]): _moment(float(each["value"][1])) for each in fired},
+                _moment(float(watched[0]["value"][1])) if watched else None,
             )
-        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, IndexError) as error:
+        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, AttributeError) as error:
             raise Away from error
+        except RecursionError:
+            raise Away from None  # its traceback is as deep as the answer
 
     def _query(self, expression: str) -> list[Any]:
-        result = self._get(f"/api/v1/query?query={quote(expression)}")["result"]
-        return list(result)
+        return _list(self._get(f"/api/v1/query?query={quote(expression)}")["result"])
 
     def _get(self, path: str) -> Any:
         kind = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
@@ -99,23 +110,46 @@ def check_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _alerts(groups: list[Any]) -> dict[str, Alerts]:
+def _alerts(groups: object) -> dict[str, Alerts]:
     found: dict[str, Alerts] = {}
-    for rule in (rule for group in groups for rule in group["rules"]):
+    for rule in (rule for group in _list(groups) for rule in _list(group["rules"])):
         about = rule["labels"].get("rule")
         if about is None:
             continue
-        alerts = found.setdefault(str(about), Alerts())
-        alerts.names.append(str(rule["name"]))
-        if rule["health"] == "err":
-            alerts.failing.append(str(rule["name"]))
-        for alert in rule["alerts"]:
-            where = alerts.firing if alert["state"] == "firing" else alerts.pending
-            since = _time(alert["activeAt"])
-            where[rule["name"]] = min(since, where.get(rule["name"], since))
+        alerts = found.setdefault(_text(about), Alerts())
+        name = _text(rule["name"])
+        alerts.watching[name] = _text(rule["query"])
+        if rule["health"] != "ok":
+            alerts.failing.append(name)
+        for alert in _list(rule["alerts"]):
+            where = {"firing": alerts.firing, "pending": alerts.pending}[alert["state"]]
+            since = _moment(_time(alert["activeAt"]))
+            where[name] = min(since, where.get(name, since))
     return found
+
+
+def _list(value: object) -> list[Any]:
+    """Raises TypeError for anything else, an empty object too, which would read like no alert at all."""
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return value
+
+
+def _text(value: object) -> str:
+    """Raises TypeError for anything else, ValueError for halves of a character, which no page could show."""
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    value.encode()
+    return value
 
 
 def _time(text: str) -> float:
     """RFC 3339 with up to nine digits of a second, which Python reads: it drops those beyond six."""
     return datetime.fromisoformat(text).timestamp()
+
+
+def _moment(seconds: float) -> float:
+    """Raises ValueError for what is no time of a Prometheus: NaN, infinity, another age."""
+    if not 0 <= seconds < _END:
+        raise ValueError("no Unix seconds")
+    return seconds

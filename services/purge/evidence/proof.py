@@ -34,8 +34,11 @@ def steps(leaf: bytes, index: int, size: int, hashes: Sequence[bytes]) -> list[S
     return found
 
 
-def draw(leaf: bytes, path: Sequence[Step]) -> str:
-    """The root above, the leaf below, at each level the two that give what is above them. Numbers as in ``listed``."""
+def draw(leaf: bytes, path: Sequence[Step], what: str) -> str:
+    """The root above, the leaf below, at each level the two that give what is above them. Numbers as in ``listed``.
+
+    what: the leaf is of, "receipt".
+    """
     height = _STEP * len(path) + _HIGH + 4
     lines, boxes = [], []
     value, y = leaf, height - _HIGH - 2
@@ -46,15 +49,15 @@ def draw(leaf: bytes, path: Sequence[Step]) -> str:
         for x, kind in ((other, "given"), (place, "own")):
             lines.append(f'<path class="{kind}" d="M{x} {y} V{y - 15} H{above} V{y - _STEP + _HIGH}"/>')
         boxes.append(
-            _box(place, y, "leaf" if not number else "own", "0 the receipt" if not number else str(number), value)
+            _box(place, y, "leaf" if not number else "own", f"0 the {what}" if not number else str(number), value)
         )
         boxes.append(_box(other, y, "given", "given by the proof", step.sibling))
         value, y = step.parent, y - _STEP
-    name = f"{len(path)} the root, as signed" if path else "0 the receipt, and the root"
+    name = f"{len(path)} the root, as signed" if path else f"0 the {what}, and the root"
     boxes.append(_box(_MIDDLE, y, "root", name, value))
     return (
         f'<svg class="proof" viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="proof-title">'
-        f'<title id="proof-title">The way from the receipt to the root of the log, in {len(path)} steps</title>'
+        f'<title id="proof-title">The way from the {what} to the root of the log, in {len(path)} steps</title>'
         f"{''.join(lines)}{''.join(boxes)}</svg>"
     )
 
@@ -67,9 +70,9 @@ def _box(x: int, y: int, kind: str, name: str, value: bytes) -> str:
     )
 
 
-def listed(leaf: bytes, path: Sequence[Step]) -> str:
+def listed(leaf: bytes, path: Sequence[Step], what: str) -> str:
     """Every hash, whole, with what it is computed from."""
-    rows = [f'<li value="0"><b>the receipt</b>: SHA-256(00 ‖ entry)<code>{leaf.hex()}</code></li>']
+    rows = [f'<li value="0"><b>the {what}</b>: SHA-256(00 ‖ the log’s entry of it)<code>{leaf.hex()}</code></li>']
     for number, step in enumerate(path, 1):
         pair = f"given ‖ {number - 1}" if step.left else f"{number - 1} ‖ given"
         name = "<b>the root</b>" if number == len(path) else "a node"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from mesh.rules import Rule
 from services.purge.audit import WHOLE
 from services.purge.evidence import flow, residency
 from services.purge.evidence.audits import Seen
@@ -9,9 +12,11 @@ from services.purge.evidence.checkpoints import Head
 from services.purge.evidence.figures import Figures
 from services.purge.evidence.judging import Verdict
 from services.purge.evidence.own import State
+from services.purge.evidence.prometheus import state_query
 from services.purge.evidence.watch import Look
 from services.purge.evidence.words import amount, clock, count, escape, moment, plural, table
 
+_QUOTED = re.compile("`([^`]*)`")
 _WORD = {State.KEPT: "kept", State.PENDING: "in doubt", State.BROKEN: "broken", State.UNKNOWN: "not judged"}
 _SIGN = {State.KEPT: "✓", State.PENDING: "!", State.BROKEN: "✗", State.UNKNOWN: "?"}
 _KIND = {"clean": State.KEPT, "residue": State.BROKEN, "incomplete": State.UNKNOWN}
@@ -29,7 +34,7 @@ def summary(look: Look) -> str:
     if not look.verdicts:
         return '<p class="summary pending"><span>!</span> Purge is starting</p>'
     by_state = {state: [v.rule.id for v in look.verdicts if v.state is state] for state in State}
-    if broken := [f"{v.rule.id} {escape(v.rule.name)}" for v in look.verdicts if v.state is State.BROKEN]:
+    if broken := [f"{v.rule.id} {_name(v.rule)}" for v in look.verdicts if v.state is State.BROKEN]:
         return _summary(State.BROKEN, f"Broken: {'; '.join(broken)}")
     kept = f"{len(by_state[State.KEPT])} of {len(look.verdicts)} rules kept, none known to be broken"
     if pending := by_state[State.PENDING]:
@@ -56,14 +61,17 @@ def residency_picture(figures: Figures) -> str:
 
 
 def rules(look: Look) -> str:
-    """Each rule with its state, since when, and the query behind it."""
+    """Each rule with its state, since when, and what it was judged by."""
     if not look.asked:
         note = (
             "Judged by what this replica of purge sees itself. It has not been told of a Prometheus, which would also "
             "know what the other services count; the queries below are for yours."
         )
     elif not look.answered:
-        note = "Prometheus does not answer now, so this is what this replica of purge sees itself."
+        note = (
+            "Prometheus does not answer now, or not as Prometheus does, so this is what this replica of purge sees "
+            "itself."
+        )
     else:
         note = "Judged by what this replica of purge sees itself, and by the alerts of Prometheus."
     return (
@@ -78,17 +86,33 @@ def _rule(verdict: Verdict, look: Look) -> str:
         since = (
             f'<p class="since">{"Since" if verdict.since.exact else "Since at least"} {moment(verdict.since.when)}</p>'
         )
-    elif state is State.UNKNOWN and not rule.alone:
+    elif state is State.UNKNOWN and verdict.found.elsewhere:
         silent = "Purge can’t see this by itself, and no alert of Prometheus is about it."
         since = f'<p class="since">{silent if look.answered else "Purge can’t see this by itself; Prometheus can."}</p>'
     return (
         f'<li class="rule {state}" id="{rule.id}"><h3><span class="state"><span class="sign" aria-hidden="true">'
-        f'{_SIGN[state]}</span> {_WORD[state]}</span> <span class="id">{rule.id}</span> {escape(rule.name)}</h3>'
-        f'<p class="promise">{escape(rule.promise)}</p>{_alerts(verdict)}'
-        f'<p class="said">{escape(verdict.said)}</p>{since}'
-        f'<details id="{rule.id}-query"><summary>The query behind it</summary><p>Prometheus answers 0 while the rule '
-        f"holds:</p><pre><code>{escape(rule.query)}</code></pre>{_watchers(verdict)}</details></li>"
+        f'{_SIGN[state]}</span> {_WORD[state]}</span> <span class="id">{rule.id}</span> {_name(rule)}</h3>'
+        f'<p class="promise">{_says(rule)}</p>{_alerts(verdict)}'
+        f'<p class="said">{_code(verdict.found.sentence)}</p>{since}'
+        f'<details id="{rule.id}-query"><summary>The query behind it</summary>{_behind(verdict)}</details></li>'
     )
+
+
+def _name(rule: Rule) -> str:
+    return escape(_capital(rule.name))
+
+
+def _says(rule: Rule) -> str:
+    return _code(f"{_capital(rule.says)}.")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _code(text: str) -> str:
+    """Words of ours, with what stands between back-quotes as code."""
+    return _QUOTED.sub(r"<code>\1</code>", escape(text))
 
 
 def _alerts(verdict: Verdict) -> str:
@@ -100,12 +124,22 @@ def _alerts(verdict: Verdict) -> str:
     return f'<p class="alert">Alert: {"; ".join(lines)}</p>' if lines else ""
 
 
-def _watchers(verdict: Verdict) -> str:
-    if verdict.alerts is None or not verdict.alerts.names:
-        return ""
-    names = ", ".join(escape(name) for name in sorted(set(verdict.alerts.names)))
+def _behind(verdict: Verdict) -> str:
+    """What the state was made of: what purge looks at, and the alerts that Prometheus was asked for."""
+    looks_at = verdict.found.looks_at
+    own = f"Purge itself looks at: {escape(looks_at)}." if looks_at else "Purge itself can look at nothing."
+    asked = (
+        f"<p>{own}</p><p>Prometheus answers 0 while no alert of the rule fires, or is about to (1; firing is 2):</p>"
+        f"<pre><code>{escape(state_query(verdict.rule.id))}</code></pre>"
+    )
+    if verdict.alerts is None or not verdict.alerts.watching:
+        return asked
     failing = f" Could not be evaluated: {escape(', '.join(verdict.alerts.failing))}." if verdict.alerts.failing else ""
-    return f"<p>Alerts that watch over it: {names}.{failing}</p>"
+    watching = "".join(
+        f"<p>{escape(name)}:</p><pre><code>{escape(expression)}</code></pre>"
+        for name, expression in sorted(verdict.alerts.watching.items())
+    )
+    return f"{asked}<p>Each alert fires while its own query is answered.{failing}</p>{watching}"
 
 
 def audit(seen: Seen | None) -> str:
@@ -118,7 +152,7 @@ def audit(seen: Seen | None) -> str:
     statement = seen.statement
     found, sent = sum(each.bytes for each in statement.residue), sum(statement.canaries.values())
     places = ", ".join(f"{place} {amount(size)}" for place, size in statement.searched.items() if size)
-    entry = f'<a href="?receipt={seen.index}#look-up">entry {count(seen.index)}</a>'
+    entry = f'<a href="?receipt={seen.index}#look-up">the log’s entry {count(seen.index)}</a>'
     rows = [
         ("When", moment(statement.time)),
         ("Bytes found", f'<b class="{"broken" if found else "kept"}">{count(found)}</b>' + _where(seen)),
@@ -127,7 +161,7 @@ def audit(seen: Seen | None) -> str:
         ("Out of reach, as declared", ", ".join(statement.not_searched)),
         ("Does the search see?", f"{statement.control / WHOLE:.1%} of a planted control was found"),
         ("Do all countings agree?", {True: "yes", False: "no", None: "not counted"}[statement.reconciled]),
-        ("In the log", f"{entry}, signed by the auditor’s key <code>{escape(seen.keyid)}</code>"),
+        ("In the log", f"{entry} is this statement, signed by the auditor’s key <code>{escape(seen.keyid)}</code>"),
     ]
     kind = _KIND[statement.outcome]
     sign = f'<span class="sign" aria-hidden="true">{_SIGN[kind]}</span>'
@@ -146,7 +180,7 @@ def log(head: Head) -> str:
         ("Log", f"<code>{escape(head.checkpoint.origin)}</code>"),
         ("Entries", count(head.checkpoint.size)),
         ("Root hash", f"<code>{head.checkpoint.root.hex()}</code>"),
-        ("Signed", moment(head.published) if head.published is not None else "unknown"),
+        ("Signed", moment(head.signed) if head.signed is not None else "before purge’s last start"),
         ("Cosigned by", cosigned),
     ]
     note = (

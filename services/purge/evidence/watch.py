@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from mesh.clock import Clock
 from mesh.log import error_at, get_logger
+from mesh.rules import RULES
 from mesh.tasks import Tasks
 from services.purge.evidence.judging import Since, Verdict, judge
 from services.purge.evidence.own import Finding, Own
-from services.purge.evidence.prometheus import STALE, Answer, Away, Prometheus
-from services.purge.evidence.rules import RULES
+from services.purge.evidence.prometheus import STALE, Answer, Prometheus
 
 EVERY = 1.0  # seconds between looks
 ASK_EVERY = 5.0  # seconds between questions to Prometheus
@@ -115,8 +115,9 @@ class Watch:
             try:
                 self._answer = self._clock.monotonic(), self._heard_since(await asyncio.to_thread(prometheus.ask))
                 self._away = False
-            except Away:
+            except Exception as error:
+                # Away, or an answer that nobody thought of: either way nothing is known of it, and it is asked again.
                 if not self._away:
-                    _log.warning("prometheus_away")
+                    _log.warning("prometheus_away", error_type=type(error).__name__, error_at=error_at(error))
                 self._away = True
             await self._clock.sleep(ASK_EVERY)

@@ -50,6 +50,45 @@ def test_an_alert_that_nothing_fires() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "faults"),
+    [
+        ({"rules": ["R9"]}, ["`alert`: MayflyLockdownIncomplete is about R3, which is not among the rules"]),
+        ({"rules": ["service", "R3"]}, []),
+        ({"alert": "MayflyPicturesUnmarked"}, [
+            "`alert`: MayflyPicturesUnmarked is about service, which is not among the rules",
+            "`alert`: MayflyPicturesUnmarked does not read mayfly_lockdown_control",
+        ]),
+        ({"metric": "mayfly_leases_ended_total"}, [
+            "`alert`: MayflyLockdownIncomplete does not read mayfly_leases_ended_total"
+        ]),
+        # Through what rules have recorded of a histogram, one of another.
+        ({"rules": ["R4"], "alert": "MayflyResidencyBurn", "metric": "mayfly_residency_seconds"}, []),
+        ({"rules": ["R6"], "alert": "MayflyGrantWithoutEnd", "metric": "mayfly_log_open_grants"}, []),
+        ({"rules": ["R6"], "alert": "MayflyGrantWithoutEnd", "metric": "mayfly_leases_granted_total"}, [
+            "`alert`: MayflyGrantWithoutEnd does not read mayfly_leases_granted_total"
+        ]),
+    ],
+)  # fmt: skip
+def test_an_alert_that_would_not_say_it(changes: dict[str, object], faults: list[str]) -> None:
+    assert _faults(lambda keeps: keeps.update(changes)) == [f"not-stored, 1: {fault}" for fault in faults]
+
+
+def test_what_stands_in_quotes_is_not_read() -> None:
+    assert policy._read('up{job="mayfly_leases"} > 0').isdisjoint({"mayfly_leases"})
+
+
+def test_the_check_fails_for_a_row_that_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    promises = copy.deepcopy(policy.read())
+    assert policy.main(["--check"]) == 0
+    promises[0]["keeps"][0]["rules"] = ["R9"]
+    monkeypatch.setattr(policy, "read", lambda: promises)
+    assert policy.main(["--check"]) == 1
+    assert "is about R3, which is not among the rules" in capsys.readouterr().err
+
+
 def test_a_field_that_nobody_knows_and_a_promise_that_nothing_keeps() -> None:
     assert _faults(lambda keeps: keeps.update(metrics="x")) == ["not-stored, 1: `metrics` is unknown"]
     promises = policy.read()

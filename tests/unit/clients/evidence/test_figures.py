@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from clients.evidence.figures import sentence
+from clients.evidence.figures import LONGEST, sentence
 from clients.evidence.period import Period, parse_moment
 from clients.evidence.report import count
 from mesh.transparency.errors import VerificationError
+from services.purge.audit import LoggedAudit, Statement, sign_statement
+from services.purge.receipt import LoggedReceipt, parse_entry, sign_receipt
 from tests.unit.clients.evidence.logs import HOUR, NOW, Shards, audit, grant, receipt
 
 PERIOD = Period(NOW - 24 * HOUR, NOW)
@@ -55,6 +59,35 @@ def test_each_lease_belongs_to_the_period_once_and_it_adds_up(tmp_path: Path) ->
     assert said.endswith("the longest lived 70 s of its 100 s.")
 
 
+def test_a_report_of_a_past_period_leaves_out_what_was_granted_after_it(tmp_path: Path) -> None:
+    shards = Shards(tmp_path)
+    shards.add(
+        0,
+        grant(1, PERIOD.until - 1), grant(2, PERIOD.until + LONGEST - 1),  # may have begun in it
+        grant(3, PERIOD.until + LONGEST), grant(4, PERIOD.until + 9 * HOUR),  # can't have
+        grant(5, PERIOD.since - 1),  # was over before it
+    )  # fmt: skip
+    found = figures(shards, 0)
+    assert (found["conservation"]["admitted"], found["conservation"]["open"]) == (2, 2)
+    assert sum(day["admitted"] for day in found["days"]) == 2
+    assert found["whole_log"]["open"] == 5, "the log is counted whole"
+
+
+def test_of_equals_the_longest_is_the_same_whichever_comes_first(tmp_path: Path) -> None:
+    entries = [
+        (grant(1, NOW + 80), receipt(1, NOW - 20, lived=30.0, outcome="expired")),
+        (grant(2, NOW + 10), receipt(2, NOW - 20, lived=30.0)),
+        (grant(3, NOW + 10), receipt(3, NOW - 20, lived=30.0, outcome="revoked")),
+    ]
+    seen = set()
+    for number, order in enumerate(itertools.permutations(entries)):
+        shards = Shards(tmp_path / str(number))
+        shards.add(0, *itertools.chain.from_iterable(order))
+        lives = figures(shards, 0)["residency"]
+        seen.add((lives["longest_ms"], lives["longest_lease_seconds"], lives["longest_outcome"]))
+    assert seen == {(30_000, 60, "settled")}
+
+
 def test_a_control_that_was_not_always_in_force_shows(tmp_path: Path) -> None:
     shards = Shards(tmp_path)
     shards.add(
@@ -90,6 +123,32 @@ def test_an_end_without_a_grant_or_a_second_one_does_not_balance(tmp_path: Path,
     found = figures(shards, 0)
     assert not found["conservation"]["balanced"]
     assert found["whole_log"]["problems"]
+
+
+STRANGER = Ed25519PrivateKey.generate()
+FORGED = LoggedReceipt(sign_receipt(LoggedReceipt.receipt(parse_entry(receipt(9, NOW - 5))), STRANGER)).to_entry()  # type: ignore[arg-type]
+STATEMENT = LoggedAudit(sign_statement(Statement(time=NOW - 60, outcome="incomplete"), STRANGER)).to_entry()
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        ([grant(9, NOW), FORGED], "No trusted key"),
+        ([grant(9, NOW), receipt(9, NOW - 5), STATEMENT], "No trusted key"),
+        ([grant(9, NOW - 61)], "is past its end and has no receipt"),
+        ([grant(9, NOW - 61), grant(9, NOW - 61), receipt(9, NOW - 70)], "is past its end and has no receipt"),
+        ([grant(9, NOW), receipt(9, NOW - 5), b"what is no entry"], ""),
+    ],
+)
+def test_what_is_planted_in_a_log_is_found(tmp_path: Path, entries: list[bytes], problem: str) -> None:
+    shards = Shards(tmp_path)
+    shards.add(0, *entries)
+    found = figures(shards, 0)
+    assert not found["conservation"]["balanced"]
+    assert problem in " ".join(found["whole_log"]["problems"])
+    honest = Shards(tmp_path / "honest")
+    honest.add(0, grant(9, NOW), receipt(9, NOW - 5), audit(NOW - 60))
+    assert figures(honest, 0)["conservation"]["balanced"]
 
 
 def test_an_empty_period_says_so(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from clients.cli.main import run
-from clients.evidence import check, report
+from clients.evidence import check, html, report
 from clients.evidence.period import Period
 from mesh.transparency import dsse
 from mesh.transparency.canonical import from_json, to_json
@@ -57,7 +57,7 @@ def forged(made: report.Report, **changes: Any) -> report.Report:
     value = json.loads(made.payload)
     for path, new in changes.items():
         place = value
-        *names, last = path.split("__")
+        *names, last = [int(name) if name.isdecimal() else name for name in path.split("__")]
         for name in names:
             place = place[name]
         place[last] = new
@@ -96,6 +96,16 @@ def test_an_honest_report_holds_also_when_the_logs_have_grown(shards: Shards, ma
         ({"sentence": "0 photos ever."}, "sentence"),
         ({"figures__lockdown__render__controls": {"no_swap": 300, "seccomp": 300}}, "lockdown.render.controls.seccomp"),
         ({"period__since": "2027-01-15T07:50:00Z"}, "conservation"),
+        (
+            {"definitions__0__meaning": "Leases that we liked."},
+            "conservation.admitted.meaning: the report says 'Leases",
+        ),
+        ({"definitions__3__query": "vector(0)"}, "conservation.open.query: the report says 'vector(0)', this program"),
+        ({"definitions__5__log": "Ask us."}, "definitions.residency.counted, unknown.log"),
+        ({"definitions__5__more": "x"}, "definitions.residency.counted, unknown.more"),
+        ({"definitions__5": "x"}, "defines other figures"),
+        ({"definitions": []}, "defines other figures"),
+        ({"definitions": None}, "defines other figures"),
     ],
 )
 def test_a_figure_that_is_not_the_logs_is_named(
@@ -152,11 +162,43 @@ def test_what_prometheus_said_is_asked_again(shards: Shards, prometheus: str, mo
     answers = made.value["prometheus"]["answers"]
     assert {"error": "HTTP 422"} in answers.values()
     assert {"series": [{"labels": {"rule": "R3"}, "value": "3"}]} in answers.values()
+    assert b"<td>R3 no disk: 3</td>" in html.render(made, "report.json", "keyid")
     checked = check.check(made, shards.readers(), shards.trust(), prometheus_url=prometheus)
     assert checked == check.Checked((), asked=True)
     monkeypatch.setattr(_Prometheus, "value", "4")
     differing = check.check(made, shards.readers(), shards.trust(), prometheus_url=prometheus).differences
     assert differing and all(difference.startswith("prometheus: ") for difference in differing)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"prometheus__answers__vector(0)": {"series": []}}, "prometheus: this program does not ask vector(0)"),
+        ({"prometheus__answers": {}}, "prometheus: the report leaves out"),
+        ({"prometheus__at": "2027-01-15T07:00:00Z"}, "prometheus.at"),
+    ],
+)
+def test_other_questions_to_prometheus_are_named_without_asking_it(
+    shards: Shards, prometheus: str, changes: dict[str, Any], named: str
+) -> None:
+    made = report.make(shards.readers(), shards.trust(), PERIOD, now=NOW, prometheus_url=prometheus)
+    assert again(shards, made) == ()
+    assert any(named in difference for difference in again(shards, forged(made, **changes)))
+
+
+@pytest.mark.parametrize(
+    "asked", [3, [], {"at": "soon"}, {"url": "", "at": "2027-01-15T07:00:00Z", "answers": {"up": {"series": [3]}}}]
+)
+def test_a_report_that_is_none_is_refused(shards: Shards, made: report.Report, asked: object) -> None:
+    with pytest.raises(VerificationError, match="lacks what it takes"):
+        again(shards, forged(made, prometheus=asked))
+
+
+def test_the_gap_between_audits_is_the_reporter_s_choice(command: Command) -> None:
+    assert command.make("report.json", "--audit-gap", "86400") == 0
+    opened = report.open_report((command.folder / "report.json").read_bytes(), [KEY.public_key()])
+    assert (opened.figures["audits"]["gap_seconds"], opened.figures["audits"]["gaps"]) == (86_400, [])
+    assert command.check("report.json") == 0
 
 
 class Command:
@@ -204,6 +246,7 @@ def test_pdf_and_html_say_what_the_signed_file_beside_them_says(
         assert said["sha256"] in shown and said["key_id"] in shown
         assert "300" in shown and "increase(mayfly_leases_granted_total[86400s])" in shown
         assert "mayfly.test/1" in shown and "2027-01-15T07:00:00Z" in shown
+        assert "From the log: Grants whose begin lies in the period." in shown and "No metric says it." in shown
     assert "<script" not in page and "src=" not in page
     payload = dsse.Envelope.from_json((command.folder / "report.json").read_bytes().rstrip()).payload
     assert from_json(payload, "report")["sentence"] == said["sentence"]  # type: ignore[index]
@@ -230,6 +273,46 @@ def test_a_report_is_made_and_checked_and_a_lie_is_exit_status_7(
     assert "missing" in capsys.readouterr().err
 
 
+NO_URLS = (
+    "ftp://x", "prometheus", "prometheus:9090", "http://", "http://x:port", "http://[::1", "http://x:99999",
+    "http://x y", "http://user:word@x:9090", "http://x:9090/?a=b", "http://x:9090/#there", "http://x\n", "http://bücher",
+)  # fmt: skip
+SERIES = {"metric": {"rule": "R3"}, "value": [1, "3"]}
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b""), (200, b"<html>"), (200, b"[]"), (200, b'{"data": null}'), (200, b"\xff"), (200, b"[" * 200_000),
+        *[(200, json.dumps({"data": {"result": result}}).encode()) for result in (
+            {}, [3], [{}], [SERIES | {"metric": []}], [SERIES | {"metric": {"a": 1}}], [SERIES | {"value": [1, 3]}],
+            [SERIES | {"value": [1, "three"]}], [SERIES | {"value": "x"}], [SERIES | {"metric": {"a": "\ud800"}}],
+        )],
+        (404, b"not found"), (401, b""), (500, b"{}"), (302, b""), (0, b"SSH-2.0-none\r\n"),
+    ],
+)  # fmt: skip
+def test_what_is_no_prometheus_is_one_line_that_names_the_option(
+    command: Command, prometheus: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    status: int, body: bytes,
+) -> None:  # fmt: skip
+    assert command.make("report.json", "--prometheus", prometheus) == 0
+    (command.folder / "report.json").rename(command.folder / "made.json")
+
+    def answer(self: _Prometheus) -> None:
+        if status:
+            self.send_response(status)
+            self.end_headers()
+        self.wfile.write(body)
+
+    monkeypatch.setattr(_Prometheus, "do_GET", answer)
+    capsys.readouterr()
+    for way, name in ((command.make, "report.json"), (command.check, "made.json")):
+        assert way(name, "--prometheus", prometheus) == 5
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert "--prometheus: http://127.0.0.1:" in line
+    assert not (command.folder / "report.json").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -238,7 +321,9 @@ def test_a_report_is_made_and_checked_and_a_lie_is_exit_status_7(
         (("--out", "report.txt"), 3),
         (("--out", "report.json", "--since", "soon"), 3),
         (("--out", "report.json", "--until", "2020-01-01"), 3),
-        (("--out", "report.json", "--prometheus", "ftp://x"), 3),
+        *[(("--out", "report.json", "--prometheus", url), 3) for url in NO_URLS],
+        (("--check", "nowhere.json", "--prometheus", "ftp://x"), 3),
+        (("--out", "report.json", "--audit-gap", "0"), 3),
         (("--out", "report.json", "--prometheus", "http://127.0.0.1:1"), 5),
         (("--check", "nowhere.json"), 3),
     ],
@@ -249,5 +334,6 @@ def test_wrong_use_is_one_line_and_no_file(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(command.folder)
     assert command(*arguments) == code
-    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "--prometheus" in line or "--prometheus" not in arguments
     assert not list(command.folder.glob("report.[jpht]*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -47,11 +48,14 @@ def test_what_a_crash_has_lost_is_counted_as_unknown_and_admitted_at_its_granted
     assert (totals.admitted, totals.unknown, totals.longest, sum(totals.residency)) == (2, 2, None, 0)
 
 
-def test_two_that_lived_as_long_may_be_of_different_logs() -> None:
+@pytest.mark.parametrize("order", list(itertools.permutations([(0, 100), (0, 90), (60, None), (120, 80)])))
+def test_of_two_that_lived_as_long_the_shorter_lease_counts_whichever_comes_first(
+    order: tuple[tuple[int, int | None], ...],
+) -> None:
     day = Day()
-    day.add("settled", NOW, NOW - 5, 5.0, NOW + 100)
-    day.add("settled", NOW - 60, NOW - 65, 5.0, None)
-    assert day.totals(NOW).longest in (Longest(5.0, 105), Longest(5.0, None))
+    for ago, left in order:
+        day.add("settled", NOW - ago, NOW - ago - 5, 5.0, None if left is None else NOW - ago + left)
+    assert day.totals(NOW).longest == Longest(5.0, 85)
 
 
 def test_memory_is_bounded_and_a_clock_that_was_wrong_does_not_empty_the_day() -> None:

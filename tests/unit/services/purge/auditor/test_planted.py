@@ -32,6 +32,9 @@ from services.purge.auditor.places.memory import Memory
 from services.purge.auditor.places.metrics import Metrics
 from services.purge.auditor.places.registry import Registry
 from services.purge.auditor.run import Ended, hunted_for
+from tests.unit.services.purge.evidence.test_prometheus import Server, server
+
+__all__ = ["server"]
 
 LEAKY = Path(__file__).parents[4] / "leaks/leaky.py"
 PHOTO = "0123456789abcdef0123456789abcdef"
@@ -149,6 +152,21 @@ def test_metrics(hunt: tuple[Canary, Hunted], tmp_path: Path) -> None:
     with leaky("in_metrics", tmp_path, made.data):
         found = search(Metrics([("ingest", f"127.0.0.1:{(tmp_path / 'port').read_text()}")]), hunted)
     assert {(each.service, each.where) for each in found} == {("ingest", "metrics")}
+
+
+@pytest.mark.parametrize(
+    "leaks", ["/metrics", "/readyz", "/evidence", "/evidence?receipt=0", f"/evidence?receipt={PHOTO}", "unknown"]
+)
+def test_each_page_of_an_ops_port(leaks: str, hunt: tuple[Canary, Hunted], server: Server) -> None:
+    made, hunted = hunt
+    known = {"/metrics", "/readyz", "/evidence", "/evidence?receipt=0", f"/evidence?receipt={PHOTO}"}
+    middle = len(made.data) // 2
+    planted = made.data[middle : middle + 100].hex().encode()
+    server.body = lambda path: planted if leaks == (path if path in known else "unknown") else b"nothing"
+    (found,) = search(Metrics([("purge", f"127.0.0.1:{server.http.server_port}")]), hunted)
+    assert (found.service, found.where, found.what) == ("purge", "metrics", "delivered/upload")
+    server.body = b"nothing"
+    assert search(Metrics([("purge", f"127.0.0.1:{server.http.server_port}")]), hunted) == []
 
 
 def test_nothing_is_found_where_nothing_is(hunt: tuple[Canary, Hunted], tmp_path: Path) -> None:

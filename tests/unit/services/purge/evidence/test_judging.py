@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import pytest
 
+from mesh.rules import BY_ID
 from services.purge.evidence.judging import Since, judge
 from services.purge.evidence.own import Finding, State
 from services.purge.evidence.prometheus import Alerts, Answer
-from services.purge.evidence.rules import RULES
 
-R1, R3, R5 = (next(rule for rule in RULES if rule.id == id) for id in ("R1", "R3", "R5"))
+R1, R3, R5 = (BY_ID[id] for id in ("R1", "R3", "R5"))
 START, CHANGED = Since(1000.0, exact=False), Since(1500.0, exact=True)
 KEPT, BROKEN, UNKNOWN = (Finding(state, "said") for state in (State.KEPT, State.BROKEN, State.UNKNOWN))
+ELSEWHERE = Finding(State.UNKNOWN, "said", elsewhere=True)
 
 
 def answer(rule: str, *, fired: float | None = None, watched: float | None = 400.0, **alerts: object) -> Answer:
-    known = {rule: Alerts(**{"names": ["MayflyAlert"], **alerts})}  # type: ignore[arg-type]
+    known = {rule: Alerts(**{"watching": {"MayflyAlert": "up == 0"}, **alerts})}  # type: ignore[arg-type]
     return Answer(known, {} if fired is None else {rule: fired}, watched)
 
 
 def test_without_prometheus_only_what_purge_sees_counts() -> None:
     assert judge(R3, KEPT, START, None).state is State.KEPT
     assert judge(R3, KEPT, START, None).since == START
-    assert judge(R1, UNKNOWN, START, None).state is State.UNKNOWN
-    assert judge(R1, UNKNOWN, START, None).since is None
+    assert judge(R1, ELSEWHERE, START, None).state is State.UNKNOWN
+    assert judge(R1, ELSEWHERE, START, None).since is None
 
 
 def test_a_firing_alert_breaks_the_rule_and_so_does_what_purge_sees() -> None:
@@ -49,12 +50,12 @@ def test_a_pending_alert_is_a_doubt() -> None:
 )
 def test_a_rule_is_kept_since_the_last_time_that_it_was_not(since: Since, fired: float | None, expected: Since) -> None:
     assert judge(R3, KEPT, START, answer("R3", watched=1200.0)).since == START, "purge has looked for longer"
-    assert judge(R1, UNKNOWN, START, answer("R1")).since == Since(400.0, exact=False)
+    assert judge(R1, ELSEWHERE, START, answer("R1")).since == Since(400.0, exact=False)
     assert judge(R3, KEPT, since, answer("R3", fired=fired)).since == expected
 
 
 def test_silence_of_prometheus_counts_only_where_it_watches_and_purge_can_not_know_better() -> None:
-    assert judge(R1, UNKNOWN, START, answer("R1")).state is State.KEPT
-    assert judge(R1, UNKNOWN, START, answer("R2")).state is State.UNKNOWN, "no alert has this rule"
-    assert judge(R1, UNKNOWN, START, answer("R1", failing=["MayflyAlert"])).state is State.UNKNOWN
+    assert judge(R1, ELSEWHERE, START, answer("R1")).state is State.KEPT
+    assert judge(R1, ELSEWHERE, START, answer("R2")).state is State.UNKNOWN, "no alert has this rule"
+    assert judge(R1, ELSEWHERE, START, answer("R1", failing=["MayflyAlert"])).state is State.UNKNOWN
     assert judge(R5, UNKNOWN, START, answer("R5")).state is State.UNKNOWN, "nobody has ever audited"

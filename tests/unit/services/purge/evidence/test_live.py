@@ -122,7 +122,10 @@ async def test_what_is_not_under_a_checkpoint_yet_is_not_found(page: Page) -> No
     await page.purge.core.endings.revoke(grant.photo_id, "requested")
     await page.purge.log.integrate()
     assert "A receipt" in (await page.read(f"?receipt={grant.photo_id}"))[2]
-    assert "A grant" in (await page.read("?receipt=0"))[2]
+    assert "The log’s entry of this receipt is number 1 of 2" in (await page.read(f"?receipt={grant.photo_id}"))[2]
+    asked = (await page.read("?receipt=0"))[2]
+    assert "A grant" in asked and "The log’s entry of this grant is number 0 of 2" in asked
+    assert "0 the grant" in asked and "the receipt</b>" not in asked
     size = page.purge.log.integrated_size
     assert "Nothing is known" in (await page.read(f"?receipt={size}"))[2]
 
