@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mesh.metrics import FAILURES
 from tests.deploy.programs import ROOT, program, read_yaml, run
 from tests.deploy.rule_cases import PROMETHEUS, cases, lay_out
 
@@ -124,6 +125,13 @@ def test_the_page_of_objectives_has_each_of_them_with_its_bound() -> None:
         budget = float(alert["expr"].partition("14.4 * ")[2].split()[0])
         assert f"| {100 - 100 * budget:g} % |" in row
         assert alert["expr"].count(f"14.4 * {budget:g}") == alert["expr"].count(f"6 * {budget:g}") == 2
+
+
+def test_what_the_availability_counts_as_a_failure_is_what_is_there_from_0_on() -> None:
+    """A code whose series begins at 1 would not be seen to rise."""
+    failures = [rule for rule in RULES if rule.get("record") == "mayfly:slo_failures:rate5m"]
+    (failed,) = [rule for rule in failures if rule["labels"]["slo"] == "availability"]
+    assert set(re.findall(r"[A-Z]+_?[A-Z]+", failed["expr"].partition("grpc_code=")[2])) == set(FAILURES)
 
 
 def test_no_runbook_is_left_over() -> None:
