@@ -26,7 +26,7 @@ OVERRIDES = {**HASTY, "render": {**HASTY["render"], **_ENGINES}}
 check takes a minute."""
 _KEY = "quota:observe:check"
 _AUDITED_SECONDS = 90.0  # on a busy machine
-_FILLED_SECONDS = 30.0
+_FILLED_SECONDS = 60.0
 _FIRES_SECONDS = 20.0
 _POLL = 0.5
 
