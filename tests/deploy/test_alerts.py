@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from deploy.dashboards.__main__ import BOARDS
 from mesh.metrics import FAILURES
+from services.metrics import CATALOGUE
+from tests.deploy.metric_names import declared
 from tests.deploy.programs import ROOT, program, read_yaml, run
 from tests.deploy.rule_cases import PROMETHEUS, cases, lay_out
 
@@ -136,6 +139,18 @@ def test_what_the_availability_counts_as_a_failure_is_what_is_there_from_0_on() 
 
 def test_no_runbook_is_left_over() -> None:
     assert {page.stem for page in RUNBOOKS.glob("Mayfly*.md")} == set(ALERTS)
+
+
+@pytest.mark.parametrize("page", [*sorted(RUNBOOKS.glob("*.md")), ROOT / "docs/slo.md"], ids=lambda page: page.stem)
+def test_a_page_for_whoever_is_woken_names_what_exists(page: Path) -> None:
+    """Series to ask for, panels to look at, runbooks to go on with."""
+    text = page.read_text()
+    names = set(re.findall(r"\b(?:mayfly[_:]|grpc_server_)[a-z0-9_:]*[a-z0-9]\b", text))
+    assert names <= declared() | {metric.name for metric in CATALOGUE}
+    for board, titles in re.findall(r"\*(Promises|Mesh|Render)\*, panels? ((?:\*[^*]+\*(?:, | and )?)+)", text):
+        (panels,) = ({panel.title for panel in each.panels} for each in BOARDS if each.title == board)
+        assert set(re.findall(r"\*([^*]+)\*", titles)) <= panels
+    assert set(re.findall(r"\bMayfly[A-Z]\w+(?=\.md)", text)) <= set(ALERTS)
 
 
 def test_operations_lists_every_alert() -> None:
