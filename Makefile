@@ -79,7 +79,7 @@ model: $(READY) ## Look for stories of crashes and failovers that break a promis
 	@$(BIN)/python -m tests.unit.services.purge.model.story $(or $(FOR),600)
 	@MAYFLY_MODEL_EXAMPLES=2000 $(BIN)/python -m pytest -q tests/unit/services/purge/test_model.py
 
-lint: $(READY) ## Style, types, layers
+lint: $(READY) ## Style, types, layers, and Prometheus's rules where promtool is there
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -87,6 +87,8 @@ lint: $(READY) ## Style, types, layers
 	@$(BIN)/python -m deploy.dashboards --check
 	@$(BIN)/python -m tools.metrics --check
 	@$(BIN)/python -m tools.policy --check
+	@if command -v promtool >/dev/null; then promtool check rules --lint-fatal deploy/prometheus/rules.yml >/dev/null; \
+	else echo "rules.yml was not checked: no promtool (Debian: prometheus)"; test -z "$$MAYFLY_NO_SKIP"; fi
 
 format: $(READY) ## Rewrite the code in the house's format
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

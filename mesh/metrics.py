@@ -40,6 +40,8 @@ CODES = (
     "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "UNIMPLEMENTED",
     "OUT_OF_RANGE", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
 )  # fmt: skip
+FAILURES = ("UNKNOWN", "INTERNAL", "DATA_LOSS", "DEADLINE_EXCEEDED", "UNAVAILABLE")
+"""Codes that say that we failed, whatever was asked (docs/slo.md)."""
 
 BUILD = declare.Gauge(
     name="mayfly_build_info",

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from clients.local.mesh import LocalMesh
-from clients.local.processes import is_alive, started_at
+from clients.local.processes import end_kept, is_alive, started_at
 from clients.local.state import ProcessRecord, write_private
 
 _PREFIX = "demo-"
 _OWNER = "owner.json"
+_END_SECONDS = 10.0
 
 
 @contextlib.contextmanager
@@ -51,5 +52,6 @@ def _owner_lives(folder: Path) -> bool:
 
 
 def _remove(mesh: LocalMesh, folder: Path) -> None:
+    end_kept(folder, _END_SECONDS)  # who watches the mesh, before it
     mesh.stop()
     shutil.rmtree(folder, ignore_errors=True)

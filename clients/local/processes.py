@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from clients.local.state import ProcessRecord
+from clients.local.state import ProcessRecord, write_private
 
 _POLL = 0.02  # seconds
 _HEARD_SECONDS = 5.0
+_KEPT = ".process.json"
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -84,6 +87,24 @@ def send(record: ProcessRecord, number: signal.Signals) -> bool:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(record.pid, number)
     return True
+
+
+def keep(record: ProcessRecord, folder: Path, name: str) -> Path:
+    """Writes down what was started, for ``end_kept``, in a file of its own; returns it."""
+    path = folder / f"{name}{_KEPT}"
+    write_private(path, json.dumps(asdict(record)).encode())
+    return path
+
+
+def end_kept(folder: Path, seconds: float) -> None:
+    """Ends what was written down below ``folder`` and still runs: whoever started it was killed. See ``end``."""
+    for path in folder.glob(f"**/*{_KEPT}"):
+        try:
+            record = ProcessRecord(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            continue  # it was killed while it wrote
+        end(record, seconds)
+        path.unlink(missing_ok=True)
 
 
 def wait_gone(record: ProcessRecord, seconds: float) -> bool:

@@ -14,6 +14,7 @@ from clients.observe import deployed
 from clients.observe.stack import Stack
 from clients.observe.workload import Workload
 from clients.sdk.client import MayflyClient
+from mesh.errors import ConfigError
 
 _CONSOLES = {
     "where-are-the-photos-now": "Where are the photos now",
@@ -23,6 +24,7 @@ _CONSOLES = {
 }
 _EVIDENCE = "/evidence"
 _RENEW_SECONDS = 1200.0  # a third of what the auditor's tokens last
+_AGAIN_SECONDS = 30.0
 
 
 async def drive(stack: Stack, data: bytes, console: Console | None = None) -> None:
@@ -38,7 +40,7 @@ async def drive(stack: Stack, data: bytes, console: Console | None = None) -> No
 
     async with MayflyClient(stack.mesh.gateway_address, stack.mesh.ca_file, stack.mesh.token) as client:
         workload = Workload(client, await client.scenes(), data)
-        renewing = asyncio.create_task(_renew(stack))
+        renewing = asyncio.create_task(_renew(stack, console))
         try:
             await workload.forever(tell)
         finally:
@@ -67,8 +69,15 @@ def _link(url: str) -> str:
     return f"[link={url}]{url}[/link]"
 
 
-async def _renew(stack: Stack) -> None:
-    """The auditor reads its users' tokens anew for each canary; they don't last."""
+async def _renew(stack: Stack, console: Console) -> None:
+    """The auditor reads its users' tokens anew for each canary; they don't last. A failure is said, and tried again."""
+    pause = _RENEW_SECONDS
     while stack.auditor is not None:
-        await asyncio.sleep(_RENEW_SECONDS)
-        auditing.renew_tokens(stack.mesh, stack.auditor.token_file)
+        await asyncio.sleep(pause)
+        try:
+            auditing.renew_tokens(stack.mesh, stack.auditor.token_file)
+        except (OSError, ConfigError) as error:
+            console.print(f"The auditor's tokens could not be renewed: {error}")
+            pause = _AGAIN_SECONDS
+        else:
+            pause = _RENEW_SECONDS

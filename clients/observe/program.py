@@ -14,7 +14,7 @@ from typing import Self
 
 from clients.local.failures import StartFailed
 from clients.local.ports import free_ports
-from clients.local.processes import Child, end, spawn, started_at
+from clients.local.processes import Child, end, keep, spawn, started_at
 from clients.local.state import ProcessRecord
 from mesh.errors import ConfigError
 
@@ -45,6 +45,7 @@ class Program(ABC):
         self._log = folder / f"{name}.log"
         self._child: Child | None = None
         self._record: ProcessRecord | None = None
+        self._kept: Path | None = None
         self.folder = folder
         self.address = f"{HOST}:{port or free_ports(1)[0]}"
         self.url = f"http://{self.address}"
@@ -67,6 +68,7 @@ class Program(ABC):
         self._record = ProcessRecord(self._child.pid, started_at(self._child.pid) or "")
         deadline = time.monotonic() + _READY_SECONDS
         try:
+            self._kept = keep(self._record, self.folder, self._name)
             while not self._is_ready():
                 if self._child.poll() is not None or time.monotonic() > deadline:
                     self._child.has_been_heard()
@@ -83,7 +85,9 @@ class Program(ABC):
             end(self._record, _END_SECONDS)
             self._child.wait()
             self._child.has_been_heard()
-        self._record = self._child = None
+        if self._kept is not None:
+            self._kept.unlink(missing_ok=True)
+        self._record = self._child = self._kept = None
 
     def __enter__(self) -> Self:
         return self.start()

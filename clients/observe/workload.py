@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import itertools
 from collections import Counter
@@ -14,7 +13,7 @@ from PIL import Image
 from clients.demo import sample
 from clients.sdk.client import MayflyClient
 from clients.sdk.results import Lease, Progress, Scene
-from mesh.errors import Invalid, MeshError
+from mesh.errors import Internal, Invalid, MeshError
 
 SIDE = 512
 """Pixels of the photo's longer side: what takes the mesh little work."""
@@ -32,6 +31,10 @@ def photo() -> bytes:
     return written.getvalue()
 
 
+End = Callable[[str], Awaitable[str]]
+"""Sends a photo for a scene; returns how it ended: another way than was meant, if the picture came too soon for it."""
+
+
 class Workload:
     """ended: way of ending -> photos. failed: what the mesh said instead, by reason."""
 
@@ -47,64 +50,76 @@ class Workload:
         """One photo for each ending, two at a time, of one scene of each class of cost."""
         places, scenes = asyncio.Semaphore(2), itertools.cycle(self._some)
 
-        async def one(name: str, end: Callable[[str], Awaitable[None]], scene: Scene) -> None:
+        async def one(end: End, scene: Scene) -> None:
             async with places:
-                await self._one(name, end, scene.scene_id)
+                await self._one(end, scene.scene_id)
 
-        await asyncio.gather(*(one(name, end, next(scenes)) for name, end in self._endings()))
+        await asyncio.gather(*(one(end, next(scenes)) for end in self._endings()))
 
     async def forever(self, tell: Callable[[str, str], None] = lambda ending, scene: None) -> None:
-        """One photo after the other, with pauses, of all scenes in turn, until it is cancelled."""
+        """One photo after the other, with pauses, of all scenes in turn, until it is cancelled.
+
+        tell: how each has ended, or that it failed and why, and its scene's title.
+        """
         scenes = itertools.cycle(self._all)
         while True:
-            for name, end in self._endings():
+            for end in self._endings():
                 scene = next(scenes)
-                tell(name, scene.title)
-                await self._one(name, end, scene.scene_id)
+                tell(await self._one(end, scene.scene_id), scene.title)
                 await asyncio.sleep(_PAUSE)
 
-    def _endings(self) -> Sequence[tuple[str, Callable[[str], Awaitable[None]]]]:
+    def _endings(self) -> Sequence[End]:
         return (
-            ("delivered", self._delivered),
-            ("expired", self._expired),
-            ("delivered", self._delivered),
-            ("collected", self._collected),
-            ("revoked", self._revoked),
-            ("delivered", self._delivered),
-            ("refused", self._refused),
+            self._delivered,
+            self._expired,
+            self._delivered,
+            self._collected,
+            self._revoked,
+            self._delivered,
+            self._refused,
         )
 
-    async def _one(self, name: str, end: Callable[[str], Awaitable[None]], scene_id: str) -> None:
+    async def _one(self, end: End, scene_id: str) -> str:
+        """How it ended, in words."""
         try:
-            await end(scene_id)
+            name = await end(scene_id)
         except MeshError as error:
             self.failed[error.reason] += 1
-        else:
-            self.ended[name] += 1
+            return f"failed: {error.reason}"
+        self.ended[name] += 1
+        return name
 
-    async def _delivered(self, scene_id: str) -> None:
+    async def _delivered(self, scene_id: str) -> str:
         await self._client.render(self._data, scene_id)
+        return "delivered"
 
-    async def _collected(self, scene_id: str) -> None:
+    async def _collected(self, scene_id: str) -> str:
         """A phone that hangs up while its picture is made, and comes back for it."""
         lease = await self._hung_up(scene_id)
-        if lease is not None:
-            await self._client.collect_when_parked(lease)
+        if lease is None:
+            return "delivered"
+        await self._client.collect_when_parked(lease)
+        return "collected"
 
-    async def _revoked(self, scene_id: str) -> None:
+    async def _revoked(self, scene_id: str) -> str:
         """A family that takes its photo back while the picture is made."""
         lease = await self._hung_up(scene_id)
-        if lease is not None:
-            await self._client.revoke(lease.photo_id)
+        if lease is None:
+            return "delivered"
+        await self._client.revoke(lease.photo_id)
+        return "revoked"
 
-    async def _expired(self, scene_id: str) -> None:
+    async def _expired(self, scene_id: str) -> str:
         """A phone that hangs up and never comes back: its picture waits until the lease is over."""
-        await self._hung_up(scene_id, ttl=_SHORT)
+        return "delivered" if await self._hung_up(scene_id, ttl=_SHORT) is None else "expired"
 
-    async def _refused(self, scene_id: str) -> None:
-        """What says that it is a photo, and is none."""
-        with contextlib.suppress(Invalid):
+    async def _refused(self, scene_id: str) -> str:
+        """What says that it is a photo, and is none. Internal if a picture was made of it."""
+        try:
             await self._client.render(self._data[:2] + b"not a photo" * 99, scene_id)
+        except Invalid:
+            return "refused"
+        raise Internal("NOT_REFUSED", "The mesh has made a picture of what is no photo.")
 
     async def _hung_up(self, scene_id: str, ttl: float | None = None) -> Lease | None:
         """None if the picture was there before anybody could hang up."""
@@ -117,15 +132,16 @@ class Workload:
 
         work = self._client.render(self._data, scene_id, ttl=ttl, on_progress=progress, on_accepted=leases.append)
         rendering, waiting = asyncio.ensure_future(work), asyncio.ensure_future(begun.wait())
-        await asyncio.wait({rendering, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if rendering.done():
-            rendering.result()
-            return None
-        rendering.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await rendering
-        return leases[0]
+        try:
+            await asyncio.wait({rendering, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:  # also when we are told to stop: nobody else would end them
+            waiting.cancel()
+            rendering.cancel()
+            await asyncio.wait({rendering, waiting})
+        if rendering.cancelled():
+            return leases[0]
+        rendering.result()
+        return None
 
 
 def _one_of_each_cost(scenes: Sequence[Scene]) -> list[Scene]:

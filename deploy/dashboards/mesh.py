@@ -55,7 +55,9 @@ RED = Row(
             unit="cps",
             queries=[
                 (
-                    per_second("grpc_server_handled_total", "job", "grpc_method", "grpc_code", where=_FAILED),
+                    # Every method has each of them from 0 on: shown is what there is.
+                    f"sum by (job, grpc_method, grpc_code) (rate(grpc_server_handled_total{_FAILED}[$__rate_interval]))"
+                    " > 0 or on () vector(0)",
                     "{{job}} {{grpc_method}} {{grpc_code}}",
                 )
             ],

@@ -89,8 +89,8 @@ PICTURES = Row(
             unit="percentunit",
             queries=[
                 (
-                    "sum by (step) (increase(mayfly_render_step_seconds_sum[$__range]))"
-                    " / on () group_left () sum(increase(mayfly_render_step_seconds_sum[$__range]))",
+                    "(sum by (step) (increase(mayfly_render_step_seconds_sum[$__range])) > 0)"
+                    " / on () group_left () sum(increase(mayfly_render_step_seconds_sum[$__range])) or on () vector(0)",
                     "{{step}}",
                 )
             ],

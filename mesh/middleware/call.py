@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -42,10 +42,19 @@ class Middleware(Protocol):
 
 
 class Interceptor(grpc.aio.ServerInterceptor):
-    """Runs a chain of middlewares, first one outermost, around every handler."""
+    """Runs a chain of middlewares, first one outermost, around every handler.
 
-    def __init__(self, chain: Sequence[Middleware]) -> None:
+    serves: told of each method that a server has, its type and its full name, before any is called.
+    """
+
+    def __init__(self, chain: Sequence[Middleware], serves: Callable[[str, str], None] = lambda _kind, _method: None):
         self._chain = tuple(chain)
+        self._serves = serves
+
+    def announce(self, handlers: Mapping[str, MethodHandler]) -> None:
+        """handlers: by full name, what a server has been given."""
+        for method, handler in handlers.items():
+            self._serves(_kind(handler), method)
 
     async def intercept_service(
         self,
@@ -59,9 +68,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         return self._wrap(handler, method)
 
     def _wrap(self, handler: MethodHandler, method: str) -> MethodHandler:
-        kind = ("stream" if handler.request_streaming else "unary") + (
-            "_stream" if handler.response_streaming else "_unary"
-        )
+        kind = _kind(handler)
         behave = getattr(handler, kind)
 
         async def around(request: Any, context: ServerContext) -> Any:
@@ -73,6 +80,12 @@ class Interceptor(grpc.aio.ServerInterceptor):
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         wrapped: MethodHandler = make(around, handler.request_deserializer, handler.response_serializer)
         return wrapped
+
+
+def _kind(handler: MethodHandler) -> str:
+    request = "stream" if handler.request_streaming else "unary"
+    response = "stream" if handler.response_streaming else "unary"
+    return f"{request}_{response}"
 
 
 def _around(middleware: Middleware, call: Call, proceed: Proceed) -> Proceed:

@@ -13,11 +13,12 @@ from mesh.middleware.tracing import Tracing
 
 def inside(metrics: MeshMetrics, allowed: AllowList, trust_domain: str) -> Interceptor:
     """For services that only services call."""
-    return Interceptor(
-        (Tracing(begins=False), Metering(metrics), Explaining(), Authorizing(allowed, trust_domain)),
-    )
+    metering = Metering(metrics)
+    chain = (Tracing(begins=False), metering, Explaining(), Authorizing(allowed, trust_domain))
+    return Interceptor(chain, metering.serves)
 
 
 def edge(metrics: MeshMetrics) -> Interceptor:
     """For the gateway, whose callers are people's apps: it authenticates them itself, by token."""
-    return Interceptor((Tracing(begins=True), Metering(metrics), Explaining()))
+    metering = Metering(metrics)
+    return Interceptor((Tracing(begins=True), metering, Explaining()), metering.serves)

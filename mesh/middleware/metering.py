@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from mesh.metrics import MeshMetrics
+from mesh.metrics import FAILURES, MeshMetrics
 from mesh.middleware import outcome
 from mesh.middleware.call import Call, Proceed
 
@@ -19,6 +19,12 @@ class Metering:
     def __init__(self, metrics: MeshMetrics) -> None:
         self._metrics = metrics
         self._labels = cache(self._admit)
+
+    def serves(self, kind: str, method: str) -> None:
+        """What is served is counted from 0 on: the first failure after a start is a rise, or no rate would see it."""
+        labels = self._labels(kind, *method.split("/")[1:])
+        for code in ("OK", *FAILURES):
+            self._metrics.rpc_handled.labels(*labels, code)
 
     async def __call__(self, call: Call, proceed: Proceed) -> Any:
         labels = self._labels(call.kind, call.service_name, call.method_name)

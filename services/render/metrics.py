@@ -134,14 +134,18 @@ class RenderMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.queued = QUEUED.family(registry)
         self.waited = WAITED.family(registry)
-        for each in CLASSES:  # from 0 on, so that the first photo is seen as a rise
+        for each in CLASSES:  # here and below: from 0 on, so that the first photo is seen as a rise
             self.waited.labels(each)
         self.refused = REFUSED.family(registry)
         self.cold_start = COLD_START.on(registry)
         self.slots = SLOTS.on(registry)
         self.used = USED.on(registry)
         self.seconds = RENDER_SECONDS.family(registry)
+        for each in KINDS:
+            self.seconds.labels(each)
         self.step_seconds = STEP_SECONDS.family(registry)
+        for each in (*STEPS, DIFFUSE):
+            self.step_seconds.labels(each)
         self.failed = FAILED.family(registry)
         self.fallbacks = FALLBACKS.family(registry)
         self.marked = MARKED.family(registry)

@@ -46,12 +46,14 @@ _AUDITOR = {
 class Watch:
     """Who looks at Prometheus all the time, from a thread: a context manager.
 
-    ever: alerts that have fired since it began. seen: the same since somebody cleared it.
+    ever: alerts that have fired since it began. seen: the same since ``forget``.
     """
 
     def __init__(self, prometheus: PrometheusServer) -> None:
         self._url = prometheus.url
         self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._begun = 0  # how often it has begun to look anew
         self._thread = threading.Thread(target=self._keep_looking, daemon=True)
         self.ever: set[str] = set()
         self.seen: set[str] = set()
@@ -63,6 +65,12 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+    def forget(self) -> None:
+        """What is seen from now on counts: no look that has begun before, though its answer comes later."""
+        with self._lock:
+            self._begun += 1
+            self.seen.clear()
 
     async def fires(self, alerts: set[str], *, ever: bool = False) -> None:
         """Until each of them has fired; ever: perhaps before it was asked for. AssertionError."""
@@ -85,9 +93,12 @@ class Watch:
     def _keep_looking(self) -> None:
         while not self._stop.wait(_LOOK):
             with suppress(OSError):  # one look that isn't answered is not the last
+                begun = self._begun
                 now = firing(self._url)
-                self.ever |= now
-                self.seen |= now
+                with self._lock:
+                    self.ever |= now
+                    if begun == self._begun:
+                        self.seen |= now
 
 
 class Site:

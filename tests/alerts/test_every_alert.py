@@ -74,7 +74,7 @@ async def fires(site: Site, watch: Watch, trouble: Trouble) -> None:
     alerts, site.watch = alerts_of(trouble), watch
     await site.serves()
     await watch.clears(alerts)
-    watch.seen.clear()
+    watch.forget()
     async with trouble(site):
         await watch.fires(alerts, ever=trouble is nobody_collects)
 

@@ -53,18 +53,25 @@ async def test_pages_and_tickets_by_rule_and_no_consequence_of_a_cause(
 ) -> None:
     post(manager, "MayflyServiceDown")
     await eventually(lambda: pager.told("pager", "MayflyServiceDown", "firing"), within=20, every=0.1)
-    post(manager, "MayflyRpcFailures", "MayflyRevocationUnconfirmed", "MayflyCustodyLost", "MayflyCustodyOverdue")
+    post(
+        manager,
+        *("MayflyRpcFailures", "MayflyRevocationUnconfirmed", "MayflyCustodyLost", "MayflyCustodyOverdue"),
+        *("MayflyCustodyStreamDown", "MayflyMemoryUnswept"),
+    )
     await eventually(lambda: pager.told("tickets", "MayflyCustodyLost", "firing"), within=20, every=0.1)
     await eventually(lambda: pager.told("pager", "MayflyCustodyOverdue", "firing"), within=20, every=0.1)
-    # Two alerts of one rule are one message; the tickets' have none of them.
+    await eventually(lambda: pager.told("pager", "MayflyMemoryUnswept", "firing"), within=20, every=0.1)
+    # Alerts of one rule are one message; the tickets' have none of them.
     (r4,) = [message for message in messages(pager, "pager") if message["groupLabels"] == {"rule": "R4"}]
     assert {alert["labels"]["alertname"] for alert in r4["alerts"]} == {
         "MayflyCustodyOverdue",
+        "MayflyCustodyStreamDown",
         "MayflyRevocationUnconfirmed",
     }
     assert len(messages(pager, "tickets")) == 1
     assert manager.inhibited("MayflyRpcFailures")
-    assert not manager.inhibited("MayflyRevocationUnconfirmed")
+    for name in ("MayflyRevocationUnconfirmed", "MayflyCustodyStreamDown", "MayflyMemoryUnswept"):
+        assert not manager.inhibited(name)
 
     post(manager, "MayflyServiceDown", over=True)
     await eventually(lambda: pager.told("pager", "MayflyServiceDown", "resolved"), within=20, every=0.1)

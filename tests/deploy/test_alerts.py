@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from deploy.dashboards.__main__ import BOARDS
+from mesh.metrics import FAILURES
+from services.metrics import CATALOGUE
+from tests.deploy.metric_names import declared
 from tests.deploy.programs import ROOT, program, read_yaml, run
 from tests.deploy.rule_cases import PROMETHEUS, cases, lay_out
 
@@ -93,12 +97,12 @@ def test_the_alertmanager_s_configuration_is_valid_and_pages_are_told_to_the_pag
 def test_what_the_alertmanager_keeps_quiet_exists_and_is_about_serving() -> None:
     """What may have become of a photo is told, whatever else fires."""
     rules = read_yaml(PROMETHEUS / "alertmanager.yml")["inhibit_rules"]
-    named = {part: _alerts_in(rule[part] for rule in rules) for part in ("source_matchers", "target_matchers")}
-    assert named["source_matchers"] | named["target_matchers"] <= set(ALERTS)
-    assert named["target_matchers"] == {
-        "MayflyRpcFailures", "MayflyAvailabilityBurn", "MayflyLatencyBurn", "MayflyCustodyStreamDown",
-        "MayflyMemoryUnswept",
-    }  # fmt: skip
+    for rule in rules:
+        sources, targets = _alerts_in([rule["source_matchers"]]), _alerts_in([rule["target_matchers"]])
+        assert sources and sources <= set(ALERTS)
+        assert targets, "a rule that names no alert would keep quiet any"
+        assert {name: ALERTS[name]["labels"]["rule"] for name in targets} == dict.fromkeys(targets, "service")
+        assert 'rule="service"' in rule["target_matchers"]
 
 
 def _alerts_in(matchers: Iterable[list[str]]) -> set[str]:
@@ -126,8 +130,27 @@ def test_the_page_of_objectives_has_each_of_them_with_its_bound() -> None:
         assert alert["expr"].count(f"14.4 * {budget:g}") == alert["expr"].count(f"6 * {budget:g}") == 2
 
 
+def test_what_the_availability_counts_as_a_failure_is_what_is_there_from_0_on() -> None:
+    """A code whose series begins at 1 would not be seen to rise."""
+    failures = [rule for rule in RULES if rule.get("record") == "mayfly:slo_failures:rate5m"]
+    (failed,) = [rule for rule in failures if rule["labels"]["slo"] == "availability"]
+    assert set(re.findall(r"[A-Z]+_?[A-Z]+", failed["expr"].partition("grpc_code=")[2])) == set(FAILURES)
+
+
 def test_no_runbook_is_left_over() -> None:
     assert {page.stem for page in RUNBOOKS.glob("Mayfly*.md")} == set(ALERTS)
+
+
+@pytest.mark.parametrize("page", [*sorted(RUNBOOKS.glob("*.md")), ROOT / "docs/slo.md"], ids=lambda page: page.stem)
+def test_a_page_for_whoever_is_woken_names_what_exists(page: Path) -> None:
+    """Series to ask for, panels to look at, runbooks to go on with."""
+    text = page.read_text()
+    names = set(re.findall(r"\b(?:mayfly[_:]|grpc_server_)[a-z0-9_:]*[a-z0-9]\b", text))
+    assert names <= declared() | {metric.name for metric in CATALOGUE}
+    for board, titles in re.findall(r"\*(Promises|Mesh|Render)\*, panels? ((?:\*[^*]+\*(?:, | and )?)+)", text):
+        (panels,) = ({panel.title for panel in each.panels} for each in BOARDS if each.title == board)
+        assert set(re.findall(r"\*([^*]+)\*", titles)) <= panels
+    assert set(re.findall(r"\bMayfly[A-Z]\w+(?=\.md)", text)) <= set(ALERTS)
 
 
 def test_operations_lists_every_alert() -> None:

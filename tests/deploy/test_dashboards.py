@@ -54,6 +54,14 @@ def test_every_alert_is_watched_from_some_panel() -> None:
     assert {alert for board in BOARDS for panel in board.panels for alert in panel.alerts} == set(ALERTS)
 
 
+def test_the_figures_of_a_check_in_the_docs_are_true() -> None:
+    (line,) = re.findall(
+        r"^(\d+)/(\d+) panels · (\d+)/(\d+) alerts ·", (ROOT / "docs/cli.md").read_text(), re.MULTILINE
+    )
+    panels = sum(len(board.panels) for board in BOARDS)
+    assert [int(figure) for figure in line] == [panels, panels, len(ALERTS), len(ALERTS)]
+
+
 def test_grafana_gets_units_thresholds_and_runbooks() -> None:
     for board in BOARDS:
         built = [panel for panel in json.loads(grafana.encode(board))["panels"] if panel["type"] != "row"]

@@ -148,7 +148,7 @@ class Auditor:
     async def _reconcile(self, report: Report) -> None:
         differences, history = Differences(), self._reconciler.history()
         try:
-            for _ in range(_LOOKS):
+            while history.is_undecided and not differences:
                 differences = await asyncio.to_thread(history.look)
                 await self._clock.sleep(_LOOK_PAUSE)
         except Uncounted as error:

@@ -13,6 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mesh.errors import Denied, Exhausted, Internal, Invalid, MeshError, NotFound, Unavailable
 from mesh.health import Health
+from mesh.instruments import withheld
+from mesh.metrics import FAILURES
 from mesh.middleware import chain
 from mesh.status import from_rpc
 from mesh.testing.wait import eventually
@@ -150,6 +152,19 @@ async def test_well(world: World, kind: str) -> None:
     assert await world.ask(kind) == b"ok"
     await eventually(lambda: world.handled(kind, "OK") == 1)
     assert (world.started(kind), world.seconds(kind)) == (1, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_failures_are_counted_from_0_on_before_there_is_one(world: World, kind: str) -> None:
+    """A series that begins at 1 is no rise: a rate would miss the first failures after a start."""
+    labels = {"grpc_type": kind, "grpc_service": SERVICE, "grpc_method": kind}
+    for code in ("OK", *FAILURES):
+        value = world.metrics.registry.get_sample_value("grpc_server_handled_total", {**labels, "grpc_code": code})
+        assert value == 0, code
+    check = {"grpc_type": "unary_unary", "grpc_service": "grpc.health.v1.Health", "grpc_method": "Check"}
+    of_generated_code = {**check, "grpc_code": "UNAVAILABLE"}
+    assert world.metrics.registry.get_sample_value("grpc_server_handled_total", of_generated_code) == 0
+    assert withheld.count == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from bisect import bisect
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ _KERNELS_OWN = ("[vvar", "[vdso", "[vsyscall", "[uprobes")
 _MEMFD, _DELETED = "/memfd:", " (deleted)"
 _GONE = (errno.ESRCH, errno.ENOENT)
 _UNMAPPED = (errno.EIO, errno.EFAULT, errno.ENOMEM)  # since the map was read; or a device's memory
+_PASSES = 4
+"""Of a process whose map changes while it is searched: how often the map is read anew."""
 
 
 class ProcessGone(Exception):
@@ -98,17 +101,43 @@ def _kind(name: str) -> str:
 def chunks(pid: int) -> Iterator[Chunk]:
     """The pages of all regions that were ever touched. Chunks of a stretch overlap by a window, so that none is cut.
 
-    A page that can't be read is passed over, and said. Raises ProcessGone, NotPermitted.
+    A process that works on photos unmaps memory while it is searched, and maps other memory: what is not mapped any
+    more holds nothing, and what has been mapped since is read as well. A page that is there and can't be read is passed
+    over, and said. Raises ProcessGone, NotPermitted.
     """
     buffer = _buffer.data[:CHUNK]
+    done: list[tuple[int, int]] = []
     try:
         with _explained(pid), _opened(pid, "mem") as memory, _opened(pid, "pagemap") as pagemap:
-            for region in regions(pid):
-                for begin, end in _touched(pagemap, region):
-                    for address, size, unread in _read(memory, begin, end, buffer):
-                        yield Chunk(region, address, buffer[:size], unread)
+            for passed in range(1, _PASSES + 1):
+                done.sort()
+                found = [part for region in regions(pid) for part in _without(region, done)]
+                for region in found:
+                    holes: list[tuple[int, int]] = []
+                    for begin, end in _touched(pagemap, region):
+                        for address, size, unread in _read(memory, begin, end, buffer):
+                            if unread and passed < _PASSES:
+                                holes.append((address, address + unread))
+                            else:
+                                yield Chunk(region, address, buffer[:size], unread)
+                    done += [(part.begin, part.end) for part in _without(region, holes)]
     finally:
         buffer.fill(0)
+
+
+def _without(region: Region, known: Sequence[tuple[int, int]]) -> Iterator[Region]:
+    """The parts of the region that are not among what is known: stretches in order, none upon another."""
+    at = region.begin
+    for begin, end in known[max(0, bisect(known, (at, at)) - 1) :]:
+        if begin >= region.end:
+            break
+        if end <= at:
+            continue
+        if begin > at:
+            yield Region(at, begin, region.kind)
+        at = end
+    if at < region.end:
+        yield Region(at, region.end, region.kind)
 
 
 @contextmanager

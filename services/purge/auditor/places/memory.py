@@ -10,7 +10,7 @@ from services.purge.auditor.hunt.process import NotPermitted
 from services.purge.auditor.places.found import Found, Hunted, Searched
 
 _UNREAD = 0.01
-"""Of a process: what goes on working unmaps a little while it is searched. More than that was not searched."""
+"""Of a process: what is there and can't be read, such as a device's memory. With more than that it was not searched."""
 
 Processes = Callable[[], Mapping[str, Sequence[int]]]
 

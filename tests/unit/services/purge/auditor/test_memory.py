@@ -141,6 +141,60 @@ def test_what_lies_behind_a_hole_is_read(error_at: int, monkeypatch: pytest.Monk
     assert bytes(seen) == data[:hole] + bytes(process.PAGE) + data[hole + process.PAGE :]
 
 
+_MOVING = """
+first = mmap.mmap(-1, 64 << 20); first.write(b"x" * (64 << 20))
+print("ready", flush=True)
+sys.stdin.readline()
+second = mmap.mmap(-1, 32 << 20); second.write(secret()); second.write(b"x" * (16 << 20))
+first.close()
+print("moved", flush=True)
+"""
+
+
+def test_what_a_working_process_unmaps_is_not_unread_and_what_it_maps_is_searched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    touched, moved = process._touched, list[bytes]()
+    command = [sys.executable, "-c", _BEGIN + _MOVING + _END]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        told, says = child.stdin, child.stdout
+        assert told is not None
+        assert says is not None
+        assert says.readline() == b"ready\n"
+
+        def then_moves(pagemap: int, region: process.Region) -> list[tuple[int, int]]:
+            """It moves once it is known which pages there are."""
+            found = touched(pagemap, region)
+            if region.end - region.begin >= 64 << 20 and not moved:
+                told.write(b"\n")
+                told.flush()
+                moved.append(says.readline())
+            return found
+
+        monkeypatch.setattr(process, "_touched", then_moves)
+        found = memory.search(child.pid, _INDEX)
+        told.close()
+    assert moved == [b"moved\n"]
+    assert found.unread == 0
+    assert max(remains.length for remains in found.remains) == len(_NEEDLE)
+
+
+def test_what_can_not_be_read_though_it_is_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, holes = process.os.preadv, set[int]()
+
+    def holey(descriptor: int, buffers: list[memoryview], address: int) -> int:
+        holes.add(hole := address if not holes else min(holes))
+        if address == hole:
+            raise OSError(errno.EIO, "a hole")
+        return read(descriptor, buffers, address)
+
+    monkeypatch.setattr(process.os, "preadv", holey)
+    with _child("kept = [secret()]") as pid:
+        found = memory.search(pid, _INDEX)
+    assert (found.unread, len(holes)) == (process.PAGE, 1)
+    assert found.searched > 1 << 20
+
+
 def test_memory_that_could_not_be_read_makes_an_audit_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
     place, hunted = Memory(lambda: {"ingest": [7]}), Hunted(_INDEX)
     for unread, failed in ((10, 0), (11, 1)):
