@@ -32,6 +32,7 @@ from services.purge.auditor.victim import Victim
 from services.purge.receipt import Receipt
 
 _RECEIPT_SECONDS = 30.0  # beyond the lease's end
+_PICTURE_ATTEMPTS, _PICTURE_PAUSE = 10, 2.0  # seconds between them
 _log = log.get_logger()
 
 
@@ -173,7 +174,7 @@ class Audit:
         self._slots: asyncio.Queue[int] = asyncio.Queue()
         for number in range(plan.parallel):
             self._slots.put_nowait(number)
-        self._pictures: list[bytes] = []  # others than those that are sought
+        self._pictures: list[bytes] | None = None  # others than those that are sought
         planned = dict.fromkeys(ending.name for ending, _, _ in plan.sequence())
         self.report = Report(planned=tuple(planned), not_searched=tuple(plan.not_searched))
 
@@ -201,13 +202,27 @@ class Audit:
             self.report.failed.append(str(error))
 
     async def _make_pictures(self) -> None:
-        """One of each scene, of which nothing is sought: what later ones share with it is no sign of them."""
+        """One of each scene, of which nothing is sought: what later ones share with it is no sign of them.
+
+        Without it no picture can be sought, since each has marks and credentials that every process has as well. So a
+        mesh that is not there yet is given some time; after that the audit goes on without, and is incomplete.
+        """
         ending = next(ending for ending in ENDINGS if ending.name == "delivered")
+        pictures = list[bytes]()
         for scene in self._plan.scenes:
-            made = await self._send(ending, self._plan.kinds[0], scene)
-            if made is not None:
-                self._pictures.append(made.gone.picture)
+            for attempt in range(_PICTURE_ATTEMPTS):
+                if attempt:
+                    await self._clock.sleep(_PICTURE_PAUSE)
+                    self.report.failed.pop()  # that it failed before
+                made = await self._send(ending, self._plan.kinds[0], scene)
+                if made is not None:
+                    pictures.append(made.gone.picture)
+                    break
         self.report.sent.clear()
+        if len(pictures) == len(self._plan.scenes):
+            self._pictures = pictures
+        else:
+            self.report.failed.append("pictures were not looked for, for want of others to compare them with")
 
     async def _send(self, ending: Ending, kind: str, scene: str) -> Ended | None:
         # A place is one user's, since a user may have so many photos on their way and no more.
@@ -290,10 +305,14 @@ class Audit:
         self.report.found.append((ending or "any", found))
 
 
-def hunted_for(ended: Sequence[Ended], pictures: Sequence[bytes] = ()) -> Hunted:
-    """pictures: others than those that are sought."""
-    needles = [Needle(f"{each.ending.name}/{needle.what}", needle.data) for each in ended for needle in _of(each)]
-    others = [needle.data for picture in pictures for needle in canary.of_picture(picture)]
+def hunted_for(ended: Sequence[Ended], pictures: Sequence[bytes] | None = ()) -> Hunted:
+    """pictures: others than those that are sought; None: no pictures are sought."""
+    needles = [
+        Needle(f"{each.ending.name}/{needle.what}", needle.data)
+        for each in ended
+        for needle in _of(each, with_picture=pictures is not None)
+    ]
+    others = [needle.data for picture in pictures or () for needle in canary.of_picture(picture)]
     shared = [_shared(kind) for kind in sorted({each.canary.kind for each in ended})]
     known = distinct(np.concatenate([common_hashes(others), *shared]))
     return Hunted(NeedleIndex(needles, known=known), frozenset(each.gone.photo_id for each in ended))
@@ -305,10 +324,10 @@ def _shared(kind: str) -> Words:
     return common_hashes(canary.twins(kind))
 
 
-def _of(ended: Ended) -> Sequence[Needle]:
+def _of(ended: Ended, *, with_picture: bool) -> Sequence[Needle]:
     """A picture that broke off can't be decoded; its bytes are looked for all the same."""
     found = list(ended.canary.needles)
-    if ended.gone.picture:
+    if ended.gone.picture and with_picture:
         try:
             found += canary.of_picture(ended.gone.picture)
         except (OSError, SyntaxError, ValueError):

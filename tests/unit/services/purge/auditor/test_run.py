@@ -14,11 +14,13 @@ from mesh.config import load
 from mesh.errors import ConfigError
 from services.purge.audit import ALWAYS_SEARCHED, Residue
 from services.purge.auditor import run
+from services.purge.auditor.canary import canary
 from services.purge.auditor.config import AuditorSettings, pairs
-from services.purge.auditor.endings import ENDINGS
+from services.purge.auditor.endings import ENDINGS, Gone
+from services.purge.auditor.hunt.words import as_bytes
 from services.purge.auditor.metrics import AuditorMetrics
 from services.purge.auditor.places.found import Hunted, Searched
-from services.purge.auditor.run import Audit, Plan, Report
+from services.purge.auditor.run import Audit, Ended, Plan, Report, hunted_for
 
 
 @given(st.integers(1, 300))
@@ -107,6 +109,36 @@ async def test_a_place_that_breaks_makes_the_audit_incomplete_and_no_more(monkey
     monkeypatch.setattr(run, "hunted_for", _Broken().search)
     await audit._hunt([])
     assert audit.report.failed[-1].startswith("what was to be looked for could not be prepared")
+
+
+@pytest.mark.parametrize(("refusals", "made"), [(0, 2), (3, 2), (1000, 0)])
+async def test_no_picture_is_sought_that_there_are_no_others_to_compare_with(
+    refusals: int, made: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restart of purge: what all pictures have in common would be found in every process."""
+    nobody: Any = None
+    plan = Plan(ENDINGS, 1, 8, 4, 1.0, ("a", "b"), "2026-11", ("jpeg",))
+    audit = Audit(plan, gateway=nobody, victim=nobody, places=[], parked=nobody, clock=SystemClock())
+    monkeypatch.setattr(run, "_PICTURE_PAUSE", 0.0)
+    ended = Ended(ENDINGS[0], canary.make("jpeg"), Gone("0" * 32, picture=b"a picture that can't be decoded " * 4))
+    answers = iter([None] * refusals)
+
+    async def send(*_: object) -> Ended | None:
+        if next(answers, ended) is None:
+            audit.report.failed.append("a canary (jpeg) did not end as delivered: REGISTRY_UNAVAILABLE")
+            return None
+        return ended
+
+    monkeypatch.setattr(audit, "_send", send)
+    await audit._make_pictures()
+    assert len(audit._pictures or ()) == made
+    without = ["pictures were not looked for, for want of others to compare them with"]
+    assert audit.report.failed[-1:] == ([] if made else without)
+    assert len(audit.report.failed) == (0 if made else 3), "one for each scene, however often it was tried"
+
+    picture = as_bytes(ended.gone.picture)
+    assert bool(hunted_for([ended], [] if made else None).index.search(picture)) == bool(made)
+    assert hunted_for([ended], None).index.search(as_bytes(ended.canary.data)), "the photo is, whatever its picture"
 
 
 def test_a_statement_sums_over_the_ways_of_ending() -> None:
