@@ -11,6 +11,8 @@ from mesh.custody.book import Custody, CustodyBook, LeaseRef
 from mesh.errors import MeshError, NotFound, Overdue
 from mesh.tracing import spans
 
+_AGAIN_SECONDS = 0.25
+
 
 @asynccontextmanager
 async def in_custody(book: CustodyBook, lease: LeaseRef, *, brought: bool = False) -> AsyncIterator[Custody]:
@@ -18,15 +20,18 @@ async def in_custody(book: CustodyBook, lease: LeaseRef, *, brought: bool = Fals
 
     brought: whether the caller has named the lease and brings the photo; one whose lease has ended is counted (R1).
 
-    When the lease ends or is revoked, the body is cancelled, and the reason is raised here as a typed error.
+    When the lease ends or is revoked, the body is cancelled, and the reason is raised here as a typed error. It is
+    cancelled again and again until it ends: grpc.aio loses a cancellation that meets the end of a call.
     Raises what ``CustodyBook.hold`` raises.
     """
-    task = asyncio.current_task()
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
     if task is None:
         raise RuntimeError("in_custody needs a task to cancel")
+    cancels: list[asyncio.TimerHandle] = []
 
-    def drop(_error: MeshError) -> None:
+    def drop(error: MeshError) -> None:
         task.cancel()
+        cancels.append(loop.call_later(_AGAIN_SECONDS, drop, error))
 
     try:
         custody = book.hold(lease, drop)
@@ -42,12 +47,14 @@ async def in_custody(book: CustodyBook, lease: LeaseRef, *, brought: bool = Fals
         _forget(cancelled)
         if custody.dropped is None:
             raise
-        task.uncancel()
         raise custody.dropped from None
     except BaseException as error:
         _forget(error)
         raise
     finally:
+        for again in cancels:
+            again.cancel()
+            task.uncancel()
         custody.release()
         spans.event("released")
 

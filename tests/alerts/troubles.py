@@ -68,8 +68,7 @@ async def settings_change_and_nobody_minds(site: Site) -> AsyncIterator[None]:
             try:
                 yield
             finally:
-                asking.cancel()
-                await asyncio.wait([asking])
+                await _end(asking)
                 admin.config_set("maxmemory-policy", "noeviction")
                 await site.fault("purge", "unguarded", on=False)
 
@@ -124,8 +123,7 @@ async def engine_is_slow(site: Site) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            waiting.cancel()
-            await asyncio.wait([waiting])
+            await _end(waiting)
             await site.fault("render", "slow", on=False)
 
 
@@ -148,9 +146,7 @@ async def ingest_is_dead(site: Site) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            for each in asking:
-                each.cancel()
-            await asyncio.wait(asking)
+            await _end(*asking)
             await site.restart("ingest")
 
 
@@ -296,8 +292,7 @@ async def collector_is_away(site: Site) -> AsyncIterator[None]:
             try:
                 yield
             finally:
-                asking.cancel()
-                await asyncio.wait([asking])
+                await _end(asking)
     finally:
         await site.restart("gateway")
         nobody.close()
@@ -402,8 +397,7 @@ async def apps_are_behind(site: Site) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            asking.cancel()
-            await asyncio.wait([asking])
+            await _end(asking)
 
 
 # --- how ---
@@ -413,6 +407,14 @@ async def _take_back(upload: Upload) -> None:
     """The app revokes it; holders have two seconds to confirm before it is told that this takes longer."""
     with suppress(MeshError):
         await upload.phone.ask("Revoke", pb.RevokeRequest(photo_id=upload.accepted.photo_id))
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    """Cancels them until they are over: grpc.aio loses a cancellation that meets the end of a call."""
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=0.2)
 
 
 async def _keep_waiting(site: Site, phone: Phone) -> None:

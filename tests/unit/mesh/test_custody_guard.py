@@ -11,6 +11,7 @@ import pytest
 from mesh.custody.book import CustodyBook, LeaseRef
 from mesh.custody.guard import in_custody
 from mesh.errors import Cancelled, Invalid, MeshError, NotFound, Overdue, Unavailable
+from mesh.testing.wait import eventually
 from tests.unit.serving import Recorder, new_book, new_lease
 
 
@@ -73,6 +74,43 @@ async def test_revoked(work: Work) -> None:
     assert work.said() == ["held", "released", "confirmed"]
     assert work.photo is not None
     assert work.photo() is None
+
+
+class Deaf(Work):
+    """Work that loses its first cancellations, as an RPC does that ends in that moment."""
+
+    lost = 0
+
+    async def hold(self) -> None:
+        while self.lost < 2 and not self.go_on.is_set():
+            try:
+                await super().hold()
+            except asyncio.CancelledError:
+                self.lost += 1
+        await super().hold()
+
+
+async def test_a_cancellation_that_is_lost_comes_again() -> None:
+    work = Deaf(new_book(), new_lease())
+    await work.began.wait()
+    work.book.revoke(work.lease)
+    with pytest.raises(Cancelled):
+        async with asyncio.timeout(5):
+            await work.task
+    assert (work.lost, work.cancelling_after) == (2, 0)
+    assert work.said() == ["held", "released", "confirmed"]
+    assert work.photo is not None
+    assert work.photo() is None
+
+
+async def test_whoever_ends_in_spite_of_a_cancellation_is_not_cancelled_afterwards() -> None:
+    work = Deaf(new_book(), new_lease())
+    await work.began.wait()
+    work.book.revoke(work.lease)
+    await eventually(lambda: work.lost == 1)
+    work.go_on.set()
+    assert await work.task == "done"
+    assert work.task.cancelling() == 0
 
 
 async def test_overdue() -> None:
