@@ -58,8 +58,8 @@ class IngestMetrics:
         self._removed = REMOVED.family(registry)
         self._refused = REFUSED.family(registry)
         self._disagreements = DISAGREEMENTS.family(registry)
-        for each in Format:  # from 0 on, so that the first one is seen as a rise
-            self._disagreements.labels(each.value)
+        for each in (*Format, _UNKNOWN):  # from 0 on, so that the first one is seen as a rise
+            self._disagreements.labels(str(each))
 
     def scrubbed(self, facts: Facts) -> None:
         """Counts one whole photo."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from clients.local import ops
 from clients.local.mesh import LocalMesh
+from clients.observe import deployed
 from clients.observe.workload import Workload, photo
 from clients.sdk.client import MayflyClient
 from mesh.testing.wait import eventually
+from services.metrics import CATALOGUE
 from tests.deploy.panels import firing, get
 from tests.deploy.programs import program
 from tests.deploy.prometheus import PrometheusServer
@@ -30,6 +35,21 @@ def prometheus(mesh: LocalMesh, tmp_path: Path) -> Iterator[PrometheusServer]:
     (tmp_path / "prometheus").mkdir()
     with PrometheusServer(tmp_path / "prometheus", {name: mesh.ops_address(name) for name in SERVICES}) as server:
         yield server
+
+
+def test_what_alerts_watch_for_a_rise_is_there_from_the_start(mesh: LocalMesh) -> None:
+    """A value that comes with its first event is no rise to ``increase()``."""
+    watched = set(re.findall(r"increase\((\w+)(?:\{[^}]*\})?\[10m\]", deployed.RULES.read_text()))
+    assert watched > {"mayfly_unleased_photos_total", "mayfly_isolation_jobs_total"}
+    for service in SERVICES:
+        samples = ops.metrics(mesh.ops_address(service))
+        for metric in (metric for metric in CATALOGUE if metric.name in watched and service in metric.services):
+            labels = [label for label in metric.labels if label.name != "service" or service == "purge"]
+            declared = set(itertools.product(*(label.values for label in labels)))
+            there = {
+                tuple(sample.labels[label.name] for label in labels) for sample in samples if sample.name == metric.name
+            }
+            assert there == declared, f"{service}: {metric.name}"
 
 
 @pytest.mark.timeout(300)
