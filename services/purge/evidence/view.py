@@ -7,8 +7,8 @@ import threading
 from services.purge.core import Core
 from services.purge.evidence import figures, sections
 from services.purge.evidence.audits import LastAudit
-from services.purge.evidence.checkpoints import Heads
-from services.purge.evidence.watch import Watch
+from services.purge.evidence.checkpoints import Head, Heads
+from services.purge.evidence.watch import Look, Watch
 
 
 class View:
@@ -20,18 +20,19 @@ class View:
         self._heads = heads
         self._audits = audits
         self._lock = threading.Lock()
-        self._made: tuple[float, dict[str, str]] = (float("-inf"), {})
+        self._made: tuple[Look | None, Head | None, dict[str, str]] = None, None, {}
 
     def pieces(self) -> dict[str, str]:
         """By the id of the element that holds it. Raises OSError when the log can't be read."""
         look = self._watch.look
         with self._lock:
-            if self._made[0] != look.at:
-                self._made = look.at, self._render()
-            return self._made[1]
+            # Also anew for a new head: beside it stands the proof of an entry that may be under this one only.
+            head = self._heads.newest()
+            if self._made[:2] != (look, head):
+                self._made = look, head, self._render(look, head)
+            return self._made[2]
 
-    def _render(self) -> dict[str, str]:
-        look = self._watch.look
+    def _render(self, look: Look, head: Head) -> dict[str, str]:
         read = figures.read(self._core, look.at)
         return {
             "as-of": sections.as_of(look),
@@ -41,5 +42,5 @@ class View:
             "residency": sections.residency_picture(read),
             "rules": sections.rules(look),
             "audit": sections.audit(self._audits.last()),
-            "log": sections.log(self._heads.newest()),
+            "log": sections.log(head),
         }
