@@ -45,9 +45,14 @@ def judge(rule: Rule, finding: Finding, since: Since, answer: Answer | None) -> 
     if alerts is not None and alerts.pending:
         began = Since(min(alerts.pending.values()), exact=True)
         return Verdict(rule, State.PENDING, finding, began, alerts)
-    if watched and answer is not None and (finding.state is State.KEPT or finding.elsewhere):
+    if watched and answer is not None and (finding.state is State.KEPT or _all_are_seen(finding, answer)):
         return Verdict(rule, State.KEPT, finding, _kept(rule, finding, since, answer), alerts)
     return Verdict(rule, finding.state, finding, since if finding.state is State.KEPT else None, alerts)
+
+
+def _all_are_seen(finding: Finding, answer: Answer) -> bool:
+    """Whether Prometheus looks at those who know. Of a service that it can't ask, no alert about its counts fires."""
+    return bool(finding.elsewhere) and answer.up.issuperset(finding.elsewhere)
 
 
 def _kept(rule: Rule, finding: Finding, since: Since, answer: Answer) -> Since | None:

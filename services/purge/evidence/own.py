@@ -34,14 +34,14 @@ class State(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Finding:
     """sentence: for people; it holds counts and words of ours, nothing that came from outside. looks_at: for people,
-    too; "" where purge can see nothing. elsewhere: whether others see what purge can't: the silence of their alerts
-    counts.
+    too; "" where purge can see nothing. elsewhere: services that see what purge can't: while Prometheus looks at all of
+    them, the silence of its alerts counts.
     """
 
     state: State
     sentence: str
     looks_at: str = ""
-    elsewhere: bool = False
+    elsewhere: tuple[str, ...] = ()
 
 
 _UNREAD = Finding(State.UNKNOWN, "The log has not been read yet.")
@@ -147,7 +147,7 @@ class Own:
                 "No lease here is past its end. Whether each one has ended once is not looked at here: over the logs "
                 "of all replicas `mayfly audit-log` counts.",
                 looks_at,
-                elsewhere=True,
+                elsewhere=("purge",),
             )
         if self._core.ledger.tally is None:
             return _UNREAD
@@ -200,4 +200,4 @@ class Own:
 
 def _elsewhere(sentence: str) -> Finding:
     """What only others can see."""
-    return Finding(State.UNKNOWN, sentence, elsewhere=True)
+    return Finding(State.UNKNOWN, sentence, elsewhere=HOLDERS)

@@ -26,6 +26,8 @@ FIRED = (
 """When an alert last was there: to the minute. What came and went between two minutes is there by when it came."""
 WATCHED = f'min(min_over_time(timestamp(up{{job="purge"}})[{LOOK_BACK}:1m]))'
 
+UP: Final = "min by (job) (up) == 1"
+
 
 class Away(Exception):
     """Prometheus did not answer, or not as Prometheus does."""
@@ -46,11 +48,12 @@ class Alerts:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """alerts: by rule. fired: rule → when one of its alerts last fired, or was about to. watched: since when Prometheus
-    has looked. Both no further back than LOOK_BACK, Unix seconds."""
+    has looked. Both no further back than LOOK_BACK, Unix seconds. up: jobs all of whose processes it reaches now."""
 
     alerts: Mapping[str, Alerts]
     fired: Mapping[str, float]
     watched: float | None
+    up: frozenset[str]
 
 
 def state_query(rule: str) -> str:
@@ -74,10 +77,12 @@ class Prometheus:
             rules = self._get("/api/v1/rules?type=alert")
             fired = self._query(FIRED)
             watched = self._query(WATCHED)
+            up = self._query(UP)
             return Answer(
                 _alerts(rules["groups"]),
                 {_text(each["metric"]["rule"]): _moment(float(each["value"][1])) for each in fired},
                 _moment(float(watched[0]["value"][1])) if watched else None,
+                frozenset(_text(each["metric"]["job"]) for each in up),
             )
         except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, AttributeError) as error:
             raise Away from error

@@ -87,8 +87,7 @@ def _rule(verdict: Verdict, look: Look) -> str:
             f'<p class="since">{"Since" if verdict.since.exact else "Since at least"} {moment(verdict.since.when)}</p>'
         )
     elif state is State.UNKNOWN and verdict.found.elsewhere:
-        silent = "Purge can’t see this by itself, and no alert of Prometheus is about it."
-        since = f'<p class="since">{silent if look.answered else "Purge can’t see this by itself; Prometheus can."}</p>'
+        since = f'<p class="since">Purge can’t see this by itself{_why_unknown(verdict, look)}</p>'
     return (
         f'<li class="rule {state}" id="{rule.id}"><h3><span class="state"><span class="sign" aria-hidden="true">'
         f'{_SIGN[state]}</span> {_WORD[state]}</span> <span class="id">{rule.id}</span> {_name(rule)}</h3>'
@@ -96,6 +95,17 @@ def _rule(verdict: Verdict, look: Look) -> str:
         f'<p class="said">{_code(verdict.found.sentence)}</p>{since}'
         f'<details id="{rule.id}-query"><summary>The query behind it</summary>{_behind(verdict)}</details></li>'
     )
+
+
+def _why_unknown(verdict: Verdict, look: Look) -> str:
+    """How it comes that nobody else says it, either."""
+    if not look.answered:
+        return "; Prometheus can."
+    if verdict.alerts is None or not verdict.alerts.watching:
+        return ", and no alert of Prometheus is about it."
+    if verdict.alerts.failing:
+        return ", and Prometheus can’t work out its alerts now."
+    return ", and Prometheus does not reach each process that can."
 
 
 def _name(rule: Rule) -> str:
