@@ -24,14 +24,13 @@ async def in_custody(book: CustodyBook, lease: LeaseRef, *, brought: bool = Fals
     cancelled again and again until it ends: grpc.aio loses a cancellation that meets the end of a call.
     Raises what ``CustodyBook.hold`` raises.
     """
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    task = asyncio.current_task()
     if task is None:
         raise RuntimeError("in_custody needs a task to cancel")
     cancels: list[asyncio.TimerHandle] = []
 
-    def drop(error: MeshError) -> None:
-        task.cancel()
-        cancels.append(loop.call_later(_AGAIN_SECONDS, drop, error))
+    def drop(_error: MeshError) -> None:
+        _cancel(task, cancels)
 
     try:
         custody = book.hold(lease, drop)
@@ -57,6 +56,12 @@ async def in_custody(book: CustodyBook, lease: LeaseRef, *, brought: bool = Fals
             task.uncancel()
         custody.release()
         spans.event("released")
+
+
+def _cancel(task: asyncio.Task[object], cancels: list[asyncio.TimerHandle]) -> None:
+    """Now and again and again, until each of ``cancels`` is cancelled. A closure would hold itself, and the task."""
+    task.cancel()
+    cancels.append(asyncio.get_running_loop().call_later(_AGAIN_SECONDS, _cancel, task, cancels))
 
 
 def _forget(error: BaseException) -> None:

@@ -32,7 +32,7 @@ class Rinsing:
         self._rinse: Any = channel.unary_unary(METHOD)
 
     async def __call__(self) -> bool:
-        """False if the peer didn't answer in time: what passed before is still in the buffers.
+        """False if the peer didn't answer in time, or could not pass it on: what passed before is still in buffers.
 
         Where there is no connection there are no buffers, and none is made: it would fail while the peer is down, and
         keep the first photo after its return waiting. A peer that refuses has read what it refused.
@@ -42,7 +42,7 @@ class Rinsing:
         try:
             await self._rinse(MESSAGE, timeout=_SECONDS)
         except grpc.RpcError as error:
-            return error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
+            return error.code() not in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
         return True
 
 
@@ -51,7 +51,7 @@ async def _nothing() -> None:
 
 
 def add_to(server: grpc.aio.Server, onward: Callable[[], Awaitable[object]] = _nothing) -> None:
-    """The other side. onward: rinses what this process has passed the same bytes on by."""
+    """The other side. onward: rinses what this process has passed the same bytes on by; Unavailable if it can't."""
 
     async def answer(request: bytes, _context: ServerContext) -> bytes:
         if not len(MESSAGE) <= len(request) <= _MOST:  # no more goes out than came in, and not much comes in

@@ -61,6 +61,7 @@ class Journey:
         self._photo_id = ""
         self._holders: list[str] = [route.holder]
         self._began = 0.0
+        self._timed = False
 
     async def run(self) -> None:
         """Raises the typed error that the client should see; by then the lease's end is under way."""
@@ -144,9 +145,11 @@ class Journey:
 
     # --- the photo ---
 
-    def _handed_out(self) -> None:
-        """What the app does with it from here on is not the mesh's time."""
-        self._route.metrics.seconds.labels(self._cost).observe(self._route.clock.monotonic() - self._began)
+    def _is_there(self) -> None:
+        """All of the picture is out, or parked. What the app does with it from here on is not the mesh's time."""
+        if not self._timed:
+            self._timed = True
+            self._route.metrics.seconds.labels(self._cost).observe(self._route.clock.monotonic() - self._began)
 
     async def _carry(self, custody: Custody) -> Outcome:
         route = self._route
@@ -162,9 +165,10 @@ class Journey:
                 custody=custody,
                 key=self._token.parking_key(self._photo_id),
                 seconds=route.delivery_seconds,
-                handed_out=self._handed_out,
+                handed_out=self._is_there,
             )
             outcome = await delivery.run(picture, self._holders)
+            self._is_there()
             # The picture is where it must be: a render that dies now takes nothing with it, and ends no lease early.
             with suppress(Unavailable):
                 await render.close()

@@ -66,7 +66,7 @@ JOURNEYS = declare.Counter(
 )
 SECONDS = declare.Histogram(
     name="mayfly_gateway_journey_seconds",
-    help="From lease to a picture that was handed out whole, confirmed or not; by what the scene costs.",
+    help="From lease to a picture that was handed out whole, confirmed or not, or parked; by what the scene costs.",
     unit="seconds",
     services=_GATEWAY,
     labels=(listed("cost", COSTS, other=True),),

@@ -21,7 +21,7 @@ from mesh import status, streams
 from mesh.clock import Clock
 from mesh.custody.book import MAX_LEASE_SECONDS, CustodyBook, LeaseRef
 from mesh.custody.metadata import to_metadata
-from mesh.errors import NotFound, Overdue, no_such_photo
+from mesh.errors import MeshError, NotFound, Overdue, no_such_photo
 from mesh.forgetting.rinse import Rinsing
 from services.gateway.asking import Asking, Attempt, Unanswered
 from services.gateway.authentication import Caller
@@ -233,6 +233,10 @@ class Registry:
             except (Unanswered, asyncio.CancelledError):
                 self._has_passed()  # what was on its way to a call that nobody reads any more
                 raise
+            except grpc.RpcError as error:
+                if _is_no_answer(status.from_rpc(error)):
+                    self._has_passed()  # the connection may have broken in the midst of a segment
+                raise
 
         call, first = await self._asking.about(wanted.photo_id, self._to(begin))
         with self._passing():
@@ -318,12 +322,17 @@ class Registry:
                 return await call(self._stubs[target], seconds)
             except grpc.RpcError as error:
                 meant = status.from_rpc(error)
-            # It did not answer in time, or not at all. Whether the lease has ended is not known, so nobody is told so.
-            if isinstance(meant, Overdue) or meant.reason in _TRANSPORT:
+            # Whether the lease has ended is not known, so nobody is told so.
+            if _is_no_answer(meant):
                 raise Unanswered
             raise meant
 
         return attempt
+
+
+def _is_no_answer(meant: MeshError) -> bool:
+    """Whether a replica did not answer in time, or not at all."""
+    return isinstance(meant, Overdue) or meant.reason in _TRANSPORT
 
 
 async def _first(call: Any, seconds: float) -> pb.ClaimResponse:

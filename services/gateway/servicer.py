@@ -24,6 +24,8 @@ from services.gateway.reasons import REQUESTED
 from services.gateway.scenes import Scenes
 
 SERVICE = "mayfly.gateway.v1.PhotoService"
+_LARGEST_START = 1024
+"""Bytes: more than any order takes."""
 
 
 class PhotoServicer:
@@ -94,11 +96,12 @@ class PhotoServicer:
             raise Invalid("START_MISSING", "The first message must be `start`, at once.", field="start") from None
         try:
             return parse_start(message, self._policy_versions)
-        except PhotoFirst:
-            self._route.book.unleased()
-            self._route.book.after_release()  # it was never in custody, and is to be swept up after all the same
-            raise
         except Invalid as error:
+            if isinstance(error, PhotoFirst):
+                self._route.book.unleased()
+            if isinstance(error, PhotoFirst) or len(message or b"") > _LARGEST_START:
+                # It may be a photo, whatever it calls itself: never in custody, and to be swept up after all the same.
+                self._route.book.after_release()
             if error.reason == CONSENT:
                 self._route.metrics.consent_refused.inc()
             raise

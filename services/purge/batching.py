@@ -57,11 +57,14 @@ class Lane:
     async def rinse(self, group: Group) -> list[Any]:
         """The group over as many connections as batches were under way at once since the last time: each its own.
 
-        All replies.
+        All replies. Where one is an exception, the next rinse takes as many.
         """
         most, self._most = max(1, self._most), len(self._running)
-        replies = await asyncio.gather(*(self._exchange(group) for _ in range(most)))
-        return [reply for each in replies for reply in each]
+        each = await asyncio.gather(*(self._exchange(group) for _ in range(most)))
+        replies = [reply for some in each for reply in some]
+        if any(isinstance(reply, Exception) for reply in replies):
+            self._most = max(self._most, most)
+        return replies
 
     async def idle(self, within: float) -> None:
         """Waits until nothing is under way, for so many seconds at most."""

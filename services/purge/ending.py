@@ -10,6 +10,7 @@ registry that is away keeps nobody from the receipt at the lease's expiry: the l
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -46,6 +47,7 @@ class Ending:
     wanted:  what this end was begun for. stands: what was decided.
     until:   how long a delivered photo's holders have, monotonic.
     away:    the registry has just not answered.
+    first:   nobody in this process had wanted an end of it before.
     """
 
     wanted: End
@@ -53,6 +55,7 @@ class Ending:
     expected: set[str] = field(default_factory=set)
     stands: End | None = None
     away: bool = False
+    first: bool = False
 
 
 class Endings:
@@ -217,6 +220,7 @@ class Endings:
         running = self._running.get(entry.photo_id)
         if running is None:
             ending = self._ending(outcome, reason, holders)
+            ending.first = math.isinf(entry.due)
             entry.due = min(entry.due, self._clock.monotonic())
             running = ending, self._tasks.spawn(self._carry_out(entry, ending))
             self._running[entry.photo_id] = running
@@ -280,7 +284,7 @@ class Endings:
             ending.stands, logged = await self._settling.take_over(entry, decided)
             return logged
         ending.stands = end = decided
-        if end is not ending.wanted:
+        if ending.first:  # so whoever may have decided before was another process
             self._closing.was_due(entry, end.at)
         self._book.change(entry, entry.lease.decide(end))
         if end.outcome is not Outcome.SETTLED:

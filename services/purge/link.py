@@ -104,17 +104,25 @@ class Link:
         return [(server, self._asker(lane)) for server, lane in await self._lanes_of_all()]
 
     async def rinse(self) -> None:
-        """Overwrites what connections and servers keep of the ciphertext that passed last. Nothing if they are away."""
-        with contextlib.suppress(Unavailable):
-            # All at once, so that each takes a connection of its own; the pool hands out first what was used last.
-            # What is still under way is counted for the next time.
-            used, self._most_busy = self._most_busy, self._busy
-            rinses = [self.run(lambda client: client.execute_command("PING", _PADDING)) for _ in range(used)]
-            words = [pack("FCALL", f"{functions.LIBRARY}_rinse", 0), pack("PING", _PADDING)]
-            lanes = [self._tasks.spawn(lane.rinse(words)) for _, lane in await self._lanes_of_all()]
-            replies = await asyncio.gather(*map(asyncio.shield, lanes))
-            self._judge([reply for each in replies for reply in each])
-            await asyncio.gather(*rinses)
+        """Overwrites what connections and servers keep of the ciphertext that passed last. Nothing if they are away.
+
+        Raises Unavailable when a server has refused it: then it is still to be done.
+        """
+        # All at once, so that each takes a connection of its own; the pool hands out first what was used last.
+        # What is still under way is counted for the next time.
+        used, self._most_busy = self._most_busy, self._busy
+        words = [pack("FCALL", f"{functions.LIBRARY}_rinse", 0), pack("PING", _PADDING)]
+        try:
+            lanes = [lane for _, lane in await self._lanes_of_all()]
+        except Unavailable:
+            return
+        pings = [self.run(lambda client: client.execute_command("PING", _PADDING)) for _ in range(used)]
+        rinses = [asyncio.shield(self._tasks.spawn(lane.rinse(words))) for lane in lanes]
+        replies = await asyncio.gather(*pings, *rinses, return_exceptions=True)
+        found = [reply for each in replies for reply in (each if isinstance(each, list) else [each])]
+        if refused := [reply for reply in found if isinstance(reply, Exception) and is_answer(reply)]:
+            self._most_busy = max(self._most_busy, used)
+            raise refusal(refused[0])
 
     async def _lanes_of_all(self) -> list[tuple[Server, Lane]]:
         try:

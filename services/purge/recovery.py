@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Mapping
 
 from mesh.clock import Clock
@@ -115,14 +116,15 @@ class Recovery:
         self._metrics.receipts.labels(receipt.outcome).inc()
         self._over(receipt, expire)
 
-    def _over(self, receipt: Receipt, expire: float) -> None:
-        """What ended before the stop has left nothing from now on. expire: Unix seconds."""
+    def _over(self, receipt: Receipt, expire: float, receipted: float = math.inf) -> None:
+        """What ended before the stop has left nothing from now on. expire, receipted: Unix seconds."""
         self._residency.over(
             receipt.outcome,
             granted=receipt.admitted_time,
             due=float(receipt.ended_time),
             expire=expire,
             now=self._clock.wall(),
+            receipted=receipted,
         )
 
     def _open(self, photo_id: str, expire: float) -> Entry:
@@ -135,7 +137,11 @@ class Recovery:
         """Keys of leases whose receipt was logged just before the stop."""
         for photo_id in await self._registry.overdue(float("inf"), 10_000):
             logged = self._ledger.find(photo_id)
-            if logged is not None:
-                with contextlib.suppress(Moved):
-                    await self._registry.finish(photo_id, logged.to_bytes(), "")
-                    self._over(logged.receipt, self._clock.wall())  # until now they were there
+            if logged is None or self._book.get(photo_id) is not None:
+                continue  # which an end that is under way finishes
+            receipt, record = logged.receipt, await self._registry.read(photo_id)
+            with contextlib.suppress(Moved):
+                await self._registry.finish(photo_id, logged.to_bytes(), "")
+                # Without a record they have gone by their TTL, after the longest lease at the latest.
+                latest = (receipt.admitted_time or receipt.ended_time) + self._residency.longest
+                self._over(receipt, record.grant.expire if record else latest, receipt.ended_time)

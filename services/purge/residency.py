@@ -18,7 +18,7 @@ class Residency:
 
     def __init__(self, metrics: PurgeMetrics, longest: float) -> None:
         self._metrics = metrics
-        self._longest = longest
+        self.longest = longest
 
     def over(
         self, outcome: str, *, granted: float | None, due: float, expire: float, now: float, receipted: float = math.inf
@@ -31,6 +31,6 @@ class Residency:
         """
         # Redis deletes by itself what nobody could delete, so that is when the keys were gone at the latest.
         over = min(now, max(receipted, expire + GRACE))
-        began = expire - self._longest if granted is None else granted
+        began = expire - self.longest if granted is None else granted
         self._metrics.residency.labels(outcome).observe(max(0.0, over - began))
         self._metrics.deletion_lag.labels(outcome).observe(max(0.0, over - min(due, expire)))

@@ -110,10 +110,11 @@ class History:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether more looks may show that a difference stands: there were too few, or a number was off in all."""
-        if len(self._history) < self._looks:
+        """Whether more looks may show that a difference stands: there were too few, or a number was off in the last."""
+        last = self._history[-self._looks :]
+        if len(last) < self._looks:
             return True
-        return any(_nearest(self._history, name) for name in _NUMBERS) and len(self._history) < MOVING_LOOKS
+        return any(look.number(name) for look in last for name in _NUMBERS) and len(self._history) < MOVING_LOOKS
 
     def _off(self, name: str, last: Sequence[Look]) -> int:
         """By how much a number is wrong, at least; 0: that can't be said."""

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -33,6 +33,7 @@ from services.purge.receipt import Receipt
 
 _RECEIPT_SECONDS = 30.0  # beyond the lease's end
 _PICTURE_ATTEMPTS, _PICTURE_PAUSE = 10, 2.0  # seconds between them
+_FAILURES = (MeshError, UnexpectedEnd, ConfigError, EOFError)
 _log = log.get_logger()
 
 
@@ -208,23 +209,36 @@ class Audit:
         mesh that is not there yet is given some time; after that the audit goes on without, and is incomplete.
         """
         ending = next(ending for ending in ENDINGS if ending.name == "delivered")
-        pictures = list[bytes]()
-        for scene in self._plan.scenes:
-            for attempt in range(_PICTURE_ATTEMPTS):
-                if attempt:
-                    await self._clock.sleep(_PICTURE_PAUSE)
-                    self.report.failed.pop()  # that it failed before
-                made = await self._send(ending, self._plan.kinds[0], scene)
-                if made is not None:
-                    pictures.append(made.gone.picture)
-                    break
-        self.report.sent.clear()
-        if len(pictures) == len(self._plan.scenes):
-            self._pictures = pictures
-        else:
+        kind = self._plan.kinds[0]
+        try:
+            pictures = [(await self._patiently(ending, kind, scene)).gone.picture for scene in self._plan.scenes]
+        except _FAILURES as error:
+            self._fell_out(ending, kind, error)
             self.report.failed.append("pictures were not looked for, for want of others to compare them with")
+        else:
+            self._pictures = pictures
+
+    async def _patiently(self, ending: Ending, kind: str, scene: str) -> Ended:
+        for _ in range(_PICTURE_ATTEMPTS - 1):
+            with suppress(Unavailable):
+                return await self._go_through(ending, kind, scene)
+            await self._clock.sleep(_PICTURE_PAUSE)
+        return await self._go_through(ending, kind, scene)
 
     async def _send(self, ending: Ending, kind: str, scene: str) -> Ended | None:
+        try:
+            ended = await self._go_through(ending, kind, scene)
+        except _FAILURES as error:
+            self._fell_out(ending, kind, error)
+            return None
+        self.report.sent[ending.name] += 1
+        return ended
+
+    def _fell_out(self, ending: Ending, kind: str, error: Exception) -> None:
+        self.report.failed.append(f"a canary ({kind}) did not end as {ending.name}: {_word(error)}")
+
+    async def _go_through(self, ending: Ending, kind: str, scene: str) -> Ended:
+        """Raises one of _FAILURES."""
         # A place is one user's, since a user may have so many photos on their way and no more.
         async with self._place() as number:
             sent = await asyncio.to_thread(canary.make, kind)
@@ -238,14 +252,9 @@ class Audit:
                 self._victim,
                 self._parked,
             )
-            try:
-                gone = await ending.run(trip)
-                await self._ended(trip.user, gone, ending)
-            except (MeshError, UnexpectedEnd, ConfigError, EOFError) as error:
-                self.report.failed.append(f"a canary ({kind}) did not end as {ending.name}: {_word(error)}")
-                return None
-        self.report.sent[ending.name] += 1
-        return Ended(ending, sent, gone)
+            gone = await ending.run(trip)
+            await self._ended(trip.user, gone, ending)
+            return Ended(ending, sent, gone)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[int]:

@@ -7,7 +7,7 @@ import asyncio
 import grpc
 import pytest
 
-from mesh.errors import Invalid
+from mesh.errors import Invalid, Unavailable
 from mesh.forgetting import rinse
 from mesh.frames import sole_field
 from tests.unit.serving import calling, error_of, served
@@ -56,6 +56,18 @@ async def test_a_peer_that_does_not_answer_is_told() -> None:
         assert not await rinse.Rinsing(channel)()
         hold.set()
         assert await rinse.Rinsing(channel)()
+
+
+async def test_a_peer_that_could_not_pass_it_on_is_told() -> None:
+    async def away() -> None:
+        raise Unavailable("REGISTRY_UNAVAILABLE", "Away.", retry_after=1)
+
+    async with (
+        served(lambda server: rinse.add_to(server, away), service="ingest", allowed=_ALLOWED) as address,
+        calling(address, "ingest") as channel,
+    ):
+        await error_of(channel.unary_unary(rinse.METHOD)(b""))  # connects
+        assert not await rinse.Rinsing(channel)()
 
 
 @pytest.mark.parametrize("size", [0, 1000, 200_000])

@@ -22,6 +22,7 @@ from tests.unit.serving import FakeClock
 
 BEGAN = 1_750_000_000.0
 INFINITY = float("inf")
+AWAY = Unavailable("REGISTRY_UNAVAILABLE", "Away.", retry_after=1)
 
 
 class World:
@@ -109,7 +110,7 @@ async def test_an_end_that_had_to_be_asked_for_twice_was_due_at_the_first_time(
     valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object) -> None:
-        raise Unavailable("REGISTRY_UNAVAILABLE", "Away.", retry_after=1)
+        raise AWAY
 
     clock = LeapingClock()
     async with desk(valkey.url, tmp_path / "log", clock=clock) as purge:
@@ -143,13 +144,49 @@ async def test_a_wall_clock_that_is_set_is_no_time_that_a_photo_stayed(
         assert purge.metric("mayfly_deletion_lag_seconds_sum", outcome=outcome.value) < 20
 
 
-async def test_keys_that_outlived_a_restart_count_until_they_are_gone(
+async def test_an_end_whose_answer_was_lost_is_no_older_for_a_clock_that_is_set(
     valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has its receipt, and purge stopped before it could delete them."""
+    clock = LeapingClock()
+    async with desk(valkey.url, tmp_path / "log", clock=clock) as purge:
+        grant, decide = await purge.grant(ttl=60), purge.core.registry.decide
+
+        async def lost(*arguments: Any) -> None:
+            await decide(*arguments)
+            raise AWAY
+
+        monkeypatch.setattr(purge.core.registry, "decide", lost)
+        with pytest.raises(Unavailable):
+            await purge.core.endings.revoke(grant.photo_id, "requested")
+        monkeypatch.setattr(purge.core.registry, "decide", decide)
+        clock.stepped = 3600
+        await purge.core.endings.revoke(grant.photo_id, "requested")
+        await eventually(lambda: purge.metric("mayfly_deletion_lag_seconds_count", outcome="revoked") == 1)
+        assert purge.metric("mayfly_deletion_lag_seconds_sum", outcome="revoked") < 20
+
+
+@pytest.mark.parametrize(
+    ("gone", "leapt", "least", "most"),
+    [
+        (False, 15, 14, 60),  # they were there until now
+        (True, 15, 14, 60),
+        (True, 3000, 299, 310),  # whenever they went, it was with the end of the longest lease
+    ],
+)
+async def test_keys_that_outlived_a_restart_count_until_they_are_gone(
+    valkey: ValkeyServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    admin: Any,
+    gone: bool,
+    leapt: float,
+    least: float,
+    most: float,
+) -> None:
+    """It has its receipt, and purge stopped before it could delete them. gone: by their TTL, meanwhile."""
 
     async def away(*_: object) -> None:
-        raise Unavailable("REGISTRY_UNAVAILABLE", "Away.", retry_after=1)
+        raise AWAY
 
     async def held(*_: object) -> Reply:
         return Reply.HELD
@@ -163,11 +200,13 @@ async def test_keys_that_outlived_a_restart_count_until_they_are_gone(
         await purge.core.endings.settle(grant.photo_id, [], "delivered")
         await purge.receipt_of(grant.photo_id)
         assert purge.metric("mayfly_residency_seconds_count", outcome="settled") == 0
-    clock.leapt = 15
+    if gone:
+        assert admin.delete(*admin.keys(f"lease:*:{grant.photo_id}")) == 1
+    clock.leapt = leapt
     async with desk(valkey.url, tmp_path / "log", clock=clock) as purge:
         assert purge.metric("mayfly_residency_seconds_count", outcome="settled") == 1
-        assert 14 <= purge.metric("mayfly_residency_seconds_sum", outcome="settled") < 60
-        assert 14 <= purge.metric("mayfly_deletion_lag_seconds_sum", outcome="settled") < 60
+        assert least <= purge.metric("mayfly_residency_seconds_sum", outcome="settled") < most
+        assert least <= purge.metric("mayfly_deletion_lag_seconds_sum", outcome="settled") < most
 
 
 async def test_each_way_to_end_is_measured_once(valkey: ValkeyServer, tmp_path: Path) -> None:

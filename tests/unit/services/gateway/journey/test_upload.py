@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from mesh import frames
 from mesh.errors import Aborted, Exhausted, Invalid, Overdue, Unauthenticated, Unavailable
 from mesh.errors import Cancelled as Taken
 from mesh.testing.wait import eventually
-from tests.unit.services.gateway.journey.trips import DELIVERED, UPLOAD, picture_of, uploaded
+from tests.unit.services.gateway.journey.trips import DELIVERED, PHOTO, UPLOAD, picture_of, uploaded
 from tests.unit.services.gateway.world import BUNDLE, REQUEST_ID, World, running
 from tests.unit.services.servicing import chunk, large_jpeg, seal, upload
 from tests.unit.serving import PURGE, drop_all, sample
@@ -84,12 +85,36 @@ async def test_a_wrong_order_gets_no_lease(world: World, changed: dict[str, obje
     assert refused == (reason == "POLICY_VERSION")
 
 
-async def test_a_photo_before_its_start_gets_no_lease(world: World) -> None:
+@pytest.mark.parametrize(
+    ("first", "unleased"),
+    [
+        (UPLOAD[0], 1),
+        (chunk(b"a piece"), 1),
+        (PHOTO, 0),  # a photo as it is, which is no message of ours
+        (pb.RenderRequest(start=pb.RenderStart(scene_id="x" * 5000)), 0),
+    ],
+    ids=["chunk", "small_chunk", "raw", "in_a_field"],
+)
+async def test_a_photo_before_its_start_gets_no_lease_and_is_swept_up_after(
+    world: World, first: Any, unleased: int
+) -> None:
+    book, swept = world.books["gateway"], list[str]()
+    book.after_release = lambda: swept.append("asked")
     phone = world.phone()
-    await phone.send(*UPLOAD[:1])
-    assert (await phone.refusal()).reason == "START_MISSING"
+    await phone.send(first)
+    assert (await phone.refusal()).reason in ("START_MISSING", "REQUEST_ID")
     assert not world.purge.leases
-    assert sample(world.books["gateway"].metrics, "mayfly_unleased_photos_total", service="gateway") == 1
+    assert sample(book.metrics, "mayfly_unleased_photos_total", service="gateway") == unleased
+    assert swept == ["asked"]
+
+
+async def test_a_small_mistake_is_not_swept_up_after(world: World) -> None:
+    book, swept = world.books["gateway"], list[str]()
+    book.after_release = lambda: swept.append("asked")
+    phone = world.phone()
+    await phone.send(b"\xff")
+    assert (await phone.refusal()).reason == "START_MISSING"
+    assert swept == []
 
 
 async def test_who_says_nothing_is_not_waited_for(tmp_path: Path) -> None:

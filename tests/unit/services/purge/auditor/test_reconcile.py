@@ -136,6 +136,18 @@ async def test_a_number_is_off_by_chance_while_photos_move(purge: Purge, reconci
     assert not reconciler.is_undecided
 
 
+async def test_one_look_that_is_right_by_chance_proves_nothing(purge: Purge, reconciler: History) -> None:
+    """A lease that is lost for good, and a photo on its way that hides it once."""
+    for number in range(12):
+        purge.live.labels("active").set(0 if number == 1 else 1)
+        photo_id = f"{number:032x}"
+        await purge.grant(photo_id)
+        await purge.end(photo_id)
+        assert reconciler.is_undecided, number
+        await _looks(reconciler, 1)
+    assert not reconciler.is_undecided, "as many looks as there are to be"
+
+
 async def test_a_hop_that_holds_what_purge_does_not_know_of(purge: Purge) -> None:
     registry = CollectorRegistry()
     Gauge("mayfly_custody_photos", ".", ("service",), registry=registry).labels("ingest").set(2)

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from mesh.clock import SystemClock
 from mesh.config import load
-from mesh.errors import ConfigError
+from mesh.errors import ConfigError, Invalid, MeshError, Unavailable
 from services.purge.audit import ALWAYS_SEARCHED, Residue
 from services.purge.auditor import run
 from services.purge.auditor.canary import canary
 from services.purge.auditor.config import AuditorSettings, pairs
-from services.purge.auditor.endings import ENDINGS, Gone
+from services.purge.auditor.endings import ENDINGS, Gone, UnexpectedEnd
 from services.purge.auditor.hunt.words import as_bytes
 from services.purge.auditor.metrics import AuditorMetrics
 from services.purge.auditor.places.found import Hunted, Searched
@@ -111,9 +111,22 @@ async def test_a_place_that_breaks_makes_the_audit_incomplete_and_no_more(monkey
     assert audit.report.failed[-1].startswith("what was to be looked for could not be prepared")
 
 
-@pytest.mark.parametrize(("refusals", "made"), [(0, 2), (3, 2), (1000, 0)])
+AWAY = Unavailable("REGISTRY_UNAVAILABLE", "Away.", retry_after=1)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "refusals", "made"),
+    [
+        (AWAY, 0, 2),
+        (AWAY, 3, 2),
+        (AWAY, 1000, 0),
+        # What a mesh that is there does wrong is not tried until it goes well.
+        (UnexpectedEnd("NO_RECEIPT"), 1, 0),
+        (Invalid("EMPTY_PHOTO", "Empty.", field="photo"), 1, 0),
+    ],
+)
 async def test_no_picture_is_sought_that_there_are_no_others_to_compare_with(
-    refusals: int, made: int, monkeypatch: pytest.MonkeyPatch
+    refusal: Exception, refusals: int, made: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a restart of purge: what all pictures have in common would be found in every process."""
     nobody: Any = None
@@ -121,20 +134,23 @@ async def test_no_picture_is_sought_that_there_are_no_others_to_compare_with(
     audit = Audit(plan, gateway=nobody, victim=nobody, places=[], parked=nobody, clock=SystemClock())
     monkeypatch.setattr(run, "_PICTURE_PAUSE", 0.0)
     ended = Ended(ENDINGS[0], canary.make("jpeg"), Gone("0" * 32, picture=b"a picture that can't be decoded " * 4))
-    answers = iter([None] * refusals)
+    answers = iter([refusal] * refusals)
 
-    async def send(*_: object) -> Ended | None:
-        if next(answers, ended) is None:
-            audit.report.failed.append("a canary (jpeg) did not end as delivered: REGISTRY_UNAVAILABLE")
-            return None
+    async def go_through(*_: object) -> Ended:
+        if (error := next(answers, None)) is not None:
+            raise error
         return ended
 
-    monkeypatch.setattr(audit, "_send", send)
+    monkeypatch.setattr(audit, "_go_through", go_through)
     await audit._make_pictures()
     assert len(audit._pictures or ()) == made
-    without = ["pictures were not looked for, for want of others to compare them with"]
-    assert audit.report.failed[-1:] == ([] if made else without)
-    assert len(audit.report.failed) == (0 if made else 3), "one for each scene, however often it was tried"
+    word = refusal.reason if isinstance(refusal, MeshError) else str(refusal)
+    failed = [
+        f"a canary (jpeg) did not end as delivered: {word}",
+        "pictures were not looked for, for want of others to compare them with",
+    ]
+    assert audit.report.failed == ([] if made else failed)
+    assert not audit.report.sent, "they are none of those that are counted"
 
     picture = as_bytes(ended.gone.picture)
     assert bool(hunted_for([ended], [] if made else None).index.search(picture)) == bool(made)
