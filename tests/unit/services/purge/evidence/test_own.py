@@ -178,19 +178,23 @@ def test_what_purge_says_by_itself(rule: str, spoil: Callable[[World], None], st
 @pytest.mark.parametrize("rule", ["R1", "R7", "R9"])
 def test_what_only_others_see_is_judged_by_their_alerts(rule: str) -> None:
     found, since = World().own.look()[rule], Since(0.0, exact=False)
-    assert (found.state, found.looks_at, found.elsewhere) == (UNKNOWN, "", True)
+    assert (found.state, found.looks_at, found.elsewhere) == (UNKNOWN, "", SERVICES)
     assert judge(BY_ID[rule], found, since, None).state is UNKNOWN
-    silent = Alerts(watching={"MayflyAlert": "up == 0"})
-    assert judge(BY_ID[rule], found, since, Answer({rule: silent}, {}, 1.0)).state is KEPT
+    silent, up = Alerts(watching={"MayflyAlert": "up == 0"}), frozenset(SERVICES)
+    assert judge(BY_ID[rule], found, since, Answer({rule: silent}, {}, 1.0, up)).state is KEPT
+    for few in (frozenset[str](), frozenset({"purge"}), *(up - {down} for down in SERVICES)):
+        assert judge(BY_ID[rule], found, since, Answer({rule: silent}, {}, 1.0, few)).state is UNKNOWN
     firing = replace(silent, firing={"MayflyAlert": 5.0})
-    assert judge(BY_ID[rule], found, since, Answer({rule: firing}, {}, 1.0)).state is BROKEN
+    assert judge(BY_ID[rule], found, since, Answer({rule: firing}, {}, 1.0, frozenset())).state is BROKEN
 
 
 def test_with_several_replicas_alerts_over_all_of_them_say_whether_each_lease_ended_once() -> None:
     world = World(shards=("other",))
     found, since = world.own.look()["R6"], Since(0.0, exact=False)
-    answer = Answer({"R6": Alerts(watching={"MayflyConservationBroken": "x > 0"})}, {}, 1.0)
+    answer = Answer({"R6": Alerts(watching={"MayflyConservationBroken": "x > 0"})}, {}, 1.0, frozenset({"purge"}))
     assert judge(BY_ID["R6"], found, since, answer).state is KEPT
+    unseen = replace(answer, up=frozenset(SERVICES))
+    assert judge(BY_ID["R6"], found, since, unseen).state is UNKNOWN, "a replica counts, and nobody reads it"
     world.live = 0
     assert world.own.look()["R6"] == found, "leases that moved are no difference"
 
