@@ -163,6 +163,9 @@ CASES = [
     ("R8", spoil(up=False), KEPT, "Redis is away: no photo is admitted"),
     ("R8", granted_while_unsafe, BROKEN, "admitted although"),
     ("R8", spoil(tally=None), UNKNOWN, "has not been read"),
+    ("R8", spoil(unseen=("save", "last_save", "acl")), UNKNOWN, "does not show save, last_save."),
+    ("R8", spoil(unseen=("acl", "parked_values")), KEPT, "photos are admitted"),
+    ("R8", spoil(unseen=("save",), up=False), KEPT, "Redis is away: no photo is admitted"),
 ]  # fmt: skip
 
 
@@ -206,6 +209,31 @@ def test_a_difference_that_goes_begins_anew() -> None:
     assert world.own.look()["R6"].state is KEPT
     uneven(SETTLED - 1)(world)
     assert world.own.look()["R6"].state is KEPT
+
+
+@pytest.mark.parametrize("between", [spoil(late=OVERDUE + 1), spoil(shards=("other",)), spoil(tally=None)])
+def test_a_difference_that_went_while_something_else_was_said_begins_anew(between: Callable[[World], None]) -> None:
+    world = World()
+    uneven(1)(world)
+    between(world)
+    world.live = 1
+    world.own.look()
+    world.late, world.shards, world.tally = 0.0, (), "read"
+    world.clock.advance(SETTLED)
+    world.live = 0
+    assert world.own.look()["R6"].state is KEPT, "of a lease that was lost long ago, and found again"
+
+
+def test_a_difference_counts_from_its_beginning_also_while_a_lease_is_overdue() -> None:
+    world = World(late=OVERDUE + 1)
+    uneven(SETTLED + 0.1)(world)
+    world.late = 0.0
+    assert "5 admitted ≠ 0 live" in world.own.look()["R6"].sentence
+    assert world.own.look()["R6"].state is BROKEN
+
+
+def test_what_was_looked_at_is_said_also_while_the_log_is_unread() -> None:
+    assert World(tally=None).own.look()["R6"].looks_at == "leases of this replica past their end"
 
 
 def test_every_rule_has_each_case_and_every_fact_of_redis_somebody_who_looks() -> None:
