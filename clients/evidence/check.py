@@ -51,6 +51,8 @@ def check(
     read, listed = {shard.checkpoint.origin for shard in audit.shards}, {log["origin"] for log in logs}
     if read != listed:
         raise VerificationError("report", f"The report rests on other logs: {', '.join(sorted(listed ^ read))}.")
+    if len(logs) != len(listed):
+        raise VerificationError("report", "The report lists a log more than once.")
     differences = list(differing("", report.value["figures"], figures))
     for shard, log in zip(sorted(audit.shards, key=lambda s: s.checkpoint.origin), logs, strict=True):
         head = {"size": shard.checkpoint.size, "root": base64.b64encode(shard.checkpoint.root).decode()}

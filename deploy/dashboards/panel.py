@@ -155,7 +155,7 @@ def quantile(share: float, histogram: str, *by: str, where: str = "") -> str:
 
 
 def mean(histogram: str, *by: str, window: str = "$__range") -> str:
-    """The mean of what was observed in the window; no series of what wasn't, and 0 where nothing was."""
+    """The mean of what was observed in the window; no series of what wasn't."""
     grouped = f" by ({', '.join(by)})" if by else ""
     total, count = (f"sum{grouped} (increase({histogram}_{part}[{window}]))" for part in ("sum", "count"))
-    return f"{total} / ({count} > 0) or on () vector(0)"
+    return f"{total} / ({count} > 0)"

@@ -90,7 +90,7 @@ PICTURES = Row(
             queries=[
                 (
                     "(sum by (step) (increase(mayfly_render_step_seconds_sum[$__range])) > 0)"
-                    " / on () group_left () sum(increase(mayfly_render_step_seconds_sum[$__range])) or on () vector(0)",
+                    " / on () group_left () sum(increase(mayfly_render_step_seconds_sum[$__range]))",
                     "{{step}}",
                 )
             ],

@@ -55,7 +55,11 @@ def is_sealed(size: int, head: bytes) -> bool:
 
 @dataclass(slots=True)
 class Scan:
-    """One pass over all keys of one server, a page at a look. cursor 0: the next page begins a new pass."""
+    """One pass over all keys of one server, a page at a look. cursor 0: the next page begins a new pass.
+
+    unseen: what the server did not show when it was last asked. A page without a parked picture asks nothing, and says
+    nothing of it.
+    """
 
     cursor: int = 0
     found: Counter[str] = field(default_factory=Counter)
@@ -84,18 +88,19 @@ class Scan:
     async def _sample(self, ask: Ask, names: Sequence[bytes]) -> None:
         which = random.randrange(1 << 16)  # noqa: S311 - a sample, not a secret
         function = f"{functions.LIBRARY}_sample"
-        self.unseen.clear()
         if not names:
             return
         samples = [pack("FCALL", function, 1, name, which, _HEAD) for name in names]
         *replies, _ = await ask([*samples, pack("FCALL", f"{functions.LIBRARY}_rinse", 0)])
+        unseen = set()
         for reply in replies:
             if isinstance(reply, Exception) and "WRONGTYPE" not in str(reply):
                 if not is_answer(reply):
                     raise refusal(reply)
-                self.unseen.add("parked_values")
+                unseen.add("parked_values")
             elif isinstance(reply, Exception) or (reply[0] and not is_sealed(int(reply[1]), reply[2])):
                 self.found["parked_plaintext"] += 1
+        self.unseen = unseen
 
 
 async def _ttls(ask: Ask, names: Sequence[bytes], longest: Mapping[bytes, float]) -> Counter[str]:

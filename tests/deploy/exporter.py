@@ -52,7 +52,7 @@ _VALUES = {
 
 
 class Mesh:
-    """metrics: by service. core: purge's, never started; what its gauges read can be set."""
+    """metrics: by service. core: purge's, never started; what its gauges read can be set. render: its own metrics."""
 
     def __init__(self, folder: Path) -> None:
         clock = SystemClock()
@@ -65,10 +65,11 @@ class Mesh:
                 metrics.custody_stream_up.labels(service, _VALUES["registry"]).set(1)
             metrics.lockdown.labels(service, _VALUES["control"]).set(1)
         purge = PurgeMetrics(self.metrics["purge"].registry)
+        self.render = RenderMetrics(self.metrics["render"].registry)
         for own in (
             GatewayMetrics(self.metrics["gateway"].registry),
             IngestMetrics(self.metrics["ingest"].registry),
-            RenderMetrics(self.metrics["render"].registry),
+            self.render,
             PoolMetrics(self.metrics["render"].registry),
             IsolationMetrics(self.metrics["ingest"].registry, "ingest"),
             IsolationMetrics(self.metrics["render"].registry, "render"),

@@ -38,6 +38,6 @@ def check_panels(prometheus_url: str) -> list[str]:
     """One line for each query that fails or finds nothing; empty when every panel shows something.
 
     prometheus_url: "http://HOST:PORT" of a Prometheus that scrapes a mesh and has deploy/prometheus/rules.yml. Nothing
-    need have happened in that mesh: quantiles of nothing may be NaN.
+    need have happened in that mesh, but steps of a recipe: quantiles of nothing may be NaN.
     """
     return [fault for panel in observed.panels() for fault in observed.faults(panel, prometheus_url, numbers=False)]

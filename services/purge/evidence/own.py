@@ -76,7 +76,7 @@ class Own:
             "R5": replace(self._residue(), looks_at="the last audit statement in this log"),
             "R6": self._receipts(),
             "R7": _elsewhere("Each service counts what it did not print; purge sees only its own count."),
-            "R8": replace(self._closed(), looks_at="every fact of Redis; the grants in this log"),
+            "R8": replace(self._closed(), looks_at="every fact that this Redis shows; the grants in this log"),
             "R9": _elsewhere(self._purpose()),
         }
 
@@ -139,6 +139,7 @@ class Own:
     def _receipts(self) -> Finding:
         """Over one replica's log and book. With several, a lease may be granted here and end in another one's log."""
         late, looks_at = self._core.reaper.overdue_seconds(), "leases of this replica past their end"
+        uneven = self._uneven()
         if late > OVERDUE:
             return Finding(State.BROKEN, f"A lease is {late:.0f} s past its end, and has no receipt.", looks_at)
         if self._core.shards:
@@ -150,24 +151,32 @@ class Own:
                 elsewhere=("purge",),
             )
         if self._core.ledger.tally is None:
-            return _UNREAD
-        now, totals, live = self._clock.monotonic(), self._core.ledger.totals, len(self._core.book)
+            return replace(_UNREAD, looks_at=looks_at)
+        totals, live = self._core.ledger.totals, len(self._core.book)
         ended = sum(totals.ended.values())
         looks_at += "; grants and receipts of its log; its live leases"
-        if totals.granted == ended + live:
-            self._uneven_since = None
+        if uneven is None:
             return Finding(
                 State.KEPT,
                 f"{count(totals.granted)} admitted = {count(live)} live + {count(ended)} ended, since the log began.",
                 looks_at,
             )
-        self._uneven_since = self._uneven_since or now
-        uneven = f"{count(totals.granted)} admitted ≠ {count(live)} live + {count(ended)} ended"
-        if now - self._uneven_since > SETTLED:
-            return Finding(State.BROKEN, f"{uneven}.", looks_at)
-        return Finding(
-            State.KEPT, f"{uneven}, for a moment: a lease is granted, and ended, in several steps.", looks_at
-        )
+        said = f"{count(totals.granted)} admitted ≠ {count(live)} live + {count(ended)} ended"
+        if uneven > SETTLED:
+            return Finding(State.BROKEN, f"{said}.", looks_at)
+        return Finding(State.KEPT, f"{said}, for a moment: a lease is granted, and ended, in several steps.", looks_at)
+
+    def _uneven(self) -> float | None:
+        """Seconds for which grants have differed from live leases and ends; None while they don't, or nobody can tell.
+        To be asked at each look, whatever else is to be said: a difference that went meanwhile is no longer one."""
+        ledger, now = self._core.ledger, self._clock.monotonic()
+        untold = ledger.tally is None or bool(self._core.shards)
+        if untold or ledger.totals.granted == sum(ledger.totals.ended.values()) + len(self._core.book):
+            self._uneven_since = None
+            return None
+        if self._uneven_since is None:
+            self._uneven_since = now
+        return now - self._uneven_since
 
     def _closed(self) -> Finding:
         if self._core.ledger.tally is None:
@@ -175,6 +184,8 @@ class Own:
         safe, now, granted = self._core.attestation.safe, self._clock.monotonic(), self._core.ledger.totals.granted
         if safe:
             self._unsafe_since = None
+            if hidden := self._hidden(_R3_SHOWN):
+                return hidden
             return Finding(State.KEPT, "Redis is as it must be, so photos are admitted.")
         if self._unsafe_since is None or now - self._unsafe_since < OVERDUE:
             self._unsafe_since, self._granted = self._unsafe_since or now, granted  # what was under way may end

@@ -124,6 +124,15 @@ def test_a_report_that_leaves_a_log_out_or_names_another_head_is_refused(shards:
         again(shards, forged(made, logs=changed))
 
 
+@pytest.mark.parametrize("change", [{}, {"size": 1}])
+def test_a_report_that_lists_a_log_twice_is_refused(
+    shards: Shards, made: report.Report, change: dict[str, object]
+) -> None:
+    first, *rest = made.value["logs"]
+    with pytest.raises(VerificationError, match="lists a log more than once"):
+        again(shards, forged(made, logs=[first | change, first, *rest]))
+
+
 def test_a_log_that_was_rewritten_or_set_back_since_is_noticed(shards: Shards, made: report.Report) -> None:
     shutil.rmtree(shards.log(1))
     shards.add(1, *[receipt(i, NOW - 500 + i, replica=1) for i in range(290, 300)], grant(5000, NOW))

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from mesh.rules import BY_ID
+from services.purge.evidence import sections
+from services.purge.evidence.figures import HOLDERS
 from services.purge.evidence.judging import Since, judge
 from services.purge.evidence.own import Finding, State
 from services.purge.evidence.prometheus import Alerts, Answer
+from services.purge.evidence.watch import Look
 
 R1, R3, R5 = (BY_ID[id] for id in ("R1", "R3", "R5"))
 START, CHANGED = Since(1000.0, exact=False), Since(1500.0, exact=True)
 KEPT, BROKEN, UNKNOWN = (Finding(state, "said") for state in (State.KEPT, State.BROKEN, State.UNKNOWN))
-ELSEWHERE = Finding(State.UNKNOWN, "said", elsewhere=True)
+ELSEWHERE = Finding(State.UNKNOWN, "said", elsewhere=HOLDERS)
 
 
-def answer(rule: str, *, fired: float | None = None, watched: float | None = 400.0, **alerts: object) -> Answer:
+def answer(
+    rule: str,
+    *,
+    fired: float | None = None,
+    watched: float | None = 400.0,
+    up: Iterable[str] = HOLDERS,
+    **alerts: object,
+) -> Answer:
     known = {rule: Alerts(**{"watching": {"MayflyAlert": "up == 0"}, **alerts})}  # type: ignore[arg-type]
-    return Answer(known, {} if fired is None else {rule: fired}, watched)
+    return Answer(known, {} if fired is None else {rule: fired}, watched, frozenset(up))
 
 
 def test_without_prometheus_only_what_purge_sees_counts() -> None:
@@ -59,3 +71,30 @@ def test_silence_of_prometheus_counts_only_where_it_watches_and_purge_can_not_kn
     assert judge(R1, ELSEWHERE, START, answer("R2")).state is State.UNKNOWN, "no alert has this rule"
     assert judge(R1, ELSEWHERE, START, answer("R1", failing=["MayflyAlert"])).state is State.UNKNOWN
     assert judge(R5, UNKNOWN, START, answer("R5")).state is State.UNKNOWN, "nobody has ever audited"
+
+
+@pytest.mark.parametrize("up", [(), *(set(HOLDERS) - {down} | {"purge"} for down in HOLDERS)])
+def test_silence_about_a_service_that_prometheus_does_not_reach_says_nothing(up: Iterable[str]) -> None:
+    assert judge(R1, ELSEWHERE, START, answer("R1", up=up)).state is State.UNKNOWN
+    assert judge(R1, ELSEWHERE, START, answer("R1", up=up)).since is None
+    assert judge(R1, ELSEWHERE, START, answer("R1", up=up, firing={"MayflyAlert": 7.0})).state is State.BROKEN
+    assert judge(R1, ELSEWHERE, START, answer("R1", up=up, pending={"MayflyAlert": 7.0})).state is State.PENDING
+    assert judge(R3, KEPT, START, answer("R3", up=up)).state is State.KEPT, "purge has looked itself"
+
+
+@pytest.mark.parametrize(
+    ("answered", "why"),
+    [
+        (None, "; Prometheus can."),
+        (answer("R2"), ", and no alert of Prometheus is about it."),
+        (answer("R1", watching={}), ", and no alert of Prometheus is about it."),
+        (answer("R1", failing=["MayflyAlert"]), ", and Prometheus can’t work out its alerts now."),
+        (answer("R1", up=(), failing=["MayflyAlert"]), ", and Prometheus can’t work out its alerts now."),
+        (answer("R1", up=("gateway", "purge")), ", and Prometheus does not reach each process that can."),
+    ],
+)
+def test_the_page_says_why_nobody_knows(answered: Answer | None, why: str) -> None:
+    verdict = judge(R1, ELSEWHERE, START, answered)
+    assert verdict.state is State.UNKNOWN
+    look = Look(at=2000.0, verdicts=(verdict,), asked=True, answered=answered is not None)
+    assert f'<p class="since">Purge can’t see this by itself{why}</p>' in sections.rules(look)

@@ -163,6 +163,9 @@ CASES = [
     ("R8", spoil(up=False), KEPT, "Redis is away: no photo is admitted"),
     ("R8", granted_while_unsafe, BROKEN, "admitted although"),
     ("R8", spoil(tally=None), UNKNOWN, "has not been read"),
+    ("R8", spoil(unseen=("save", "last_save", "acl")), UNKNOWN, "does not show save, last_save."),
+    ("R8", spoil(unseen=("acl", "parked_values")), KEPT, "photos are admitted"),
+    ("R8", spoil(unseen=("save",), up=False), KEPT, "Redis is away: no photo is admitted"),
 ]  # fmt: skip
 
 
@@ -178,19 +181,23 @@ def test_what_purge_says_by_itself(rule: str, spoil: Callable[[World], None], st
 @pytest.mark.parametrize("rule", ["R1", "R7", "R9"])
 def test_what_only_others_see_is_judged_by_their_alerts(rule: str) -> None:
     found, since = World().own.look()[rule], Since(0.0, exact=False)
-    assert (found.state, found.looks_at, found.elsewhere) == (UNKNOWN, "", True)
+    assert (found.state, found.looks_at, found.elsewhere) == (UNKNOWN, "", SERVICES)
     assert judge(BY_ID[rule], found, since, None).state is UNKNOWN
-    silent = Alerts(watching={"MayflyAlert": "up == 0"})
-    assert judge(BY_ID[rule], found, since, Answer({rule: silent}, {}, 1.0)).state is KEPT
+    silent, up = Alerts(watching={"MayflyAlert": "up == 0"}), frozenset(SERVICES)
+    assert judge(BY_ID[rule], found, since, Answer({rule: silent}, {}, 1.0, up)).state is KEPT
+    for few in (frozenset[str](), frozenset({"purge"}), *(up - {down} for down in SERVICES)):
+        assert judge(BY_ID[rule], found, since, Answer({rule: silent}, {}, 1.0, few)).state is UNKNOWN
     firing = replace(silent, firing={"MayflyAlert": 5.0})
-    assert judge(BY_ID[rule], found, since, Answer({rule: firing}, {}, 1.0)).state is BROKEN
+    assert judge(BY_ID[rule], found, since, Answer({rule: firing}, {}, 1.0, frozenset())).state is BROKEN
 
 
 def test_with_several_replicas_alerts_over_all_of_them_say_whether_each_lease_ended_once() -> None:
     world = World(shards=("other",))
     found, since = world.own.look()["R6"], Since(0.0, exact=False)
-    answer = Answer({"R6": Alerts(watching={"MayflyConservationBroken": "x > 0"})}, {}, 1.0)
+    answer = Answer({"R6": Alerts(watching={"MayflyConservationBroken": "x > 0"})}, {}, 1.0, frozenset({"purge"}))
     assert judge(BY_ID["R6"], found, since, answer).state is KEPT
+    unseen = replace(answer, up=frozenset(SERVICES))
+    assert judge(BY_ID["R6"], found, since, unseen).state is UNKNOWN, "a replica counts, and nobody reads it"
     world.live = 0
     assert world.own.look()["R6"] == found, "leases that moved are no difference"
 
@@ -202,6 +209,31 @@ def test_a_difference_that_goes_begins_anew() -> None:
     assert world.own.look()["R6"].state is KEPT
     uneven(SETTLED - 1)(world)
     assert world.own.look()["R6"].state is KEPT
+
+
+@pytest.mark.parametrize("between", [spoil(late=OVERDUE + 1), spoil(shards=("other",)), spoil(tally=None)])
+def test_a_difference_that_went_while_something_else_was_said_begins_anew(between: Callable[[World], None]) -> None:
+    world = World()
+    uneven(1)(world)
+    between(world)
+    world.live = 1
+    world.own.look()
+    world.late, world.shards, world.tally = 0.0, (), "read"
+    world.clock.advance(SETTLED)
+    world.live = 0
+    assert world.own.look()["R6"].state is KEPT, "of a lease that was lost long ago, and found again"
+
+
+def test_a_difference_counts_from_its_beginning_also_while_a_lease_is_overdue() -> None:
+    world = World(late=OVERDUE + 1)
+    uneven(SETTLED + 0.1)(world)
+    world.late = 0.0
+    assert "5 admitted ≠ 0 live" in world.own.look()["R6"].sentence
+    assert world.own.look()["R6"].state is BROKEN
+
+
+def test_what_was_looked_at_is_said_also_while_the_log_is_unread() -> None:
+    assert World(tally=None).own.look()["R6"].looks_at == "leases of this replica past their end"
 
 
 def test_every_rule_has_each_case_and_every_fact_of_redis_somebody_who_looks() -> None:

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from services.purge.evidence import prometheus as module
-from services.purge.evidence.prometheus import Away, Prometheus, check_url
+from services.purge.evidence.prometheus import UP, Away, Prometheus, check_url
 
 RULE = {
     "name": "MayflyRegistryUnsafe", "query": "x", "health": "ok", "labels": {"rule": "R3"},
@@ -64,6 +65,8 @@ def test_alerts_by_rule_and_since_when(server: Server, client: Prometheus) -> No
         if "/rules" in path:
             unlabelled = {**RULE, "labels": {}}
             return {"data": {"groups": [{"rules": [RULE, unlabelled, {**RULE, "alerts": [], "health": "err"}]}]}}
+        if quote(UP) in path:
+            return {"data": {"result": [{"metric": {"job": job}, "value": [1, "1"]} for job in ("purge", "render")]}}
         value = "1700000000" if "ALERTS" in path else "1600000000"
         return {"data": {"result": [{"metric": {"rule": "R3"}, "value": [1, value]}]}}
 
@@ -75,6 +78,7 @@ def test_alerts_by_rule_and_since_when(server: Server, client: Prometheus) -> No
     assert alerts.pending == {"MayflyRegistryUnsafe": 1795903200.0}
     assert alerts.failing == ["MayflyRegistryUnsafe"]
     assert (answer.fired, answer.watched) == ({"R3": 1.7e9}, 1.6e9)
+    assert answer.up == {"purge", "render"}
 
 
 @pytest.mark.parametrize(
