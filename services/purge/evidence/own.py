@@ -75,7 +75,7 @@ class Own:
             ),
             "R5": replace(self._residue(), looks_at="the last audit statement in this log"),
             "R6": self._receipts(),
-            "R7": _elsewhere("Each service counts what it did not print; purge sees only its own count."),
+            "R7": _elsewhere("Each service counts what it did not print; purge sees only its own count.", "purge"),
             "R8": replace(self._closed(), looks_at="every fact that this Redis shows; the grants in this log"),
             "R9": _elsewhere(self._purpose()),
         }
@@ -209,6 +209,6 @@ class Own:
         return Finding(State.BROKEN, f"Redis: {'; '.join(found)}.") if found else None
 
 
-def _elsewhere(sentence: str) -> Finding:
-    """What only others can see."""
-    return Finding(State.UNKNOWN, sentence, elsewhere=HOLDERS)
+def _elsewhere(sentence: str, *more: str) -> Finding:
+    """What only others can see: those that hold photos, and more."""
+    return Finding(State.UNKNOWN, sentence, elsewhere=(*HOLDERS, *more))

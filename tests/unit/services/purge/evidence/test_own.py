@@ -178,14 +178,14 @@ def test_what_purge_says_by_itself(rule: str, spoil: Callable[[World], None], st
     assert found[rule].looks_at or state is UNKNOWN, "nobody says that a rule is kept, or broken, who has not looked"
 
 
-@pytest.mark.parametrize("rule", ["R1", "R7", "R9"])
-def test_what_only_others_see_is_judged_by_their_alerts(rule: str) -> None:
+@pytest.mark.parametrize(("rule", "who"), [("R1", SERVICES), ("R7", (*SERVICES, "purge")), ("R9", SERVICES)])
+def test_what_only_others_see_is_judged_by_their_alerts(rule: str, who: tuple[str, ...]) -> None:
     found, since = World().own.look()[rule], Since(0.0, exact=False)
-    assert (found.state, found.looks_at, found.elsewhere) == (UNKNOWN, "", SERVICES)
+    assert (found.state, found.looks_at, found.elsewhere) == (UNKNOWN, "", who)
     assert judge(BY_ID[rule], found, since, None).state is UNKNOWN
-    silent, up = Alerts(watching={"MayflyAlert": "up == 0"}), frozenset(SERVICES)
+    silent, up = Alerts(watching={"MayflyAlert": "up == 0"}), frozenset(who)
     assert judge(BY_ID[rule], found, since, Answer({rule: silent}, {}, 1.0, up)).state is KEPT
-    for few in (frozenset[str](), frozenset({"purge"}), *(up - {down} for down in SERVICES)):
+    for few in (frozenset[str](), frozenset({"purge"}), *(up - {down} for down in who)):
         assert judge(BY_ID[rule], found, since, Answer({rule: silent}, {}, 1.0, few)).state is UNKNOWN
     firing = replace(silent, firing={"MayflyAlert": 5.0})
     assert judge(BY_ID[rule], found, since, Answer({rule: firing}, {}, 1.0, frozenset())).state is BROKEN
