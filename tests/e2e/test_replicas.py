@@ -37,12 +37,17 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMesh]:
 
 @pytest.fixture(autouse=True)
 async def _whole(mesh: LocalMesh):
-    """Each test leaves it as it found it: every replica up and listened to."""
+    """Each test finds and leaves it whole: every replica up and listened to. Services are ready before that: by one."""
+    await eventually(lambda: _is_whole(mesh), within=20, every=0.1)
     yield
     for name in PURGES:
         if not mesh.is_alive(name):
             mesh.restart(name)
-    await eventually(lambda: all(_is_ready(mesh, name) for name in mesh.processes), within=20, every=0.1)
+    await eventually(lambda: _is_whole(mesh), within=20, every=0.1)
+
+
+def _is_whole(mesh: LocalMesh) -> bool:
+    return all(_is_ready(mesh, name) for name in mesh.processes)
 
 
 def _is_ready(mesh: LocalMesh, name: str) -> bool:
