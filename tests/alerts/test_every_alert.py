@@ -12,7 +12,9 @@ import pytest
 
 from clients.local import auditing
 from tests.alerts.site import Site, Watch, auditing_of, prometheus_of, running
-from tests.alerts.troubles import AUDITED, FAILURES, TABLE, TOO_LONG, Trouble, alerts_of, nobody_collects
+from tests.alerts.troubles.asking import FAILURES, TOO_LONG
+from tests.alerts.troubles.callers import nobody_collects
+from tests.alerts.troubles.table import AUDITED, TABLE, Trouble, alerts_of
 from tests.deploy.programs import DEPLOY, program, read_yaml
 from tests.deploy.prometheus import shrunk
 

@@ -1,0 +1,1 @@
+"""How each alert is fired: ``table.py``."""
