@@ -149,11 +149,16 @@ def test_a_report_says_what_came_of_it() -> None:
 
 
 class Mesh:
-    """What a workload asks of a client. fails: what every photo gets. quick: whether pictures are there at once."""
+    """What a workload asks of a client. fails: what every photo gets. quick: whether pictures are there at once.
 
-    def __init__(self, *, fails: MeshError | None = None, quick: bool = False) -> None:
+    queued: whether a photo gets as far as the queue. accepted: once one was.
+    """
+
+    def __init__(self, *, fails: MeshError | None = None, quick: bool = False, queued: bool = True) -> None:
         self.fails = fails
         self.quick = quick
+        self.queued = queued
+        self.accepted = asyncio.Event()
         self.hung_up = 0
 
     async def render(self, photo: bytes, _scene: str, *, on_progress=None, on_accepted=None, ttl=None) -> None:
@@ -164,7 +169,9 @@ class Mesh:
         if on_accepted is None or self.quick:
             return
         on_accepted(Lease("1" * 32, datetime.now(UTC), "", b"", b""))
-        on_progress(Progress("rendering", "", None))
+        self.accepted.set()
+        if self.queued:
+            on_progress(Progress("rendering", "", None))
         try:
             await asyncio.Event().wait()
         finally:
@@ -213,13 +220,14 @@ async def test_what_failed_is_told_after_it_has_failed(monkeypatch: pytest.Monke
 
 
 async def test_who_is_told_to_stop_leaves_no_photo_behind() -> None:
-    mesh: Any = Mesh()
+    mesh: Any = Mesh(queued=False)
     work = workload.Workload(mesh, _SCENES, b"")
     hanging_up = asyncio.create_task(work._hung_up("a"))
-    await asyncio.sleep(0)  # it has begun, and waits
+    await mesh.accepted.wait()
     hanging_up.cancel()
     with pytest.raises(asyncio.CancelledError):
         await hanging_up
+    assert mesh.hung_up == 1
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

@@ -23,7 +23,7 @@ from tests.unit.services.render.servicer.world import (
     running,
     scrubbed,
 )
-from tests.unit.services.servicing import gone, recorder
+from tests.unit.services.servicing import Trip, gone, recorder
 from tests.unit.serving import (
     CANARY,
     calling,
@@ -76,13 +76,25 @@ async def test_the_slot_is_free_again_after_a_cancelled_render() -> None:
         await again.rest()
 
 
+async def _queued(world: World) -> tuple[Trip, photo.Progress]:
+    """A photo that waits behind another, and what it was told."""
+    lease = new_lease()
+    trip = world.trip(lease=lease)
+    await trip.send(*scrubbed(lease.photo_id))
+    return trip, photo.PhotoFrame.FromString(await trip.read()).progress
+
+
+async def _whole(trip: Trip) -> None:
+    """Takes the picture, and lets render go."""
+    await trip.until_seal()
+    await trip.call.done_writing()
+    await trip.rest()
+
+
 async def test_the_queue_is_bounded() -> None:
     async with running(slots=1, queue=1) as world:
         first = await world.rendering()
-        lease = new_lease()
-        second = world.trip(lease=lease)
-        await second.send(*scrubbed(lease.photo_id))
-        told = photo.PhotoFrame.FromString(await second.read()).progress
+        second, told = await _queued(world)
         assert (told.stage, told.step, told.fraction, told.queue_position) == (photo.STAGE_QUEUED, "", 0.0, 1)
         assert not told.HasField("remaining"), "nothing was made yet"
         assert (
@@ -97,9 +109,7 @@ async def test_the_queue_is_bounded() -> None:
         assert world.value("refused_total", reason="RENDER_QUEUE_FULL") == 1
         world.stepped.go_on.release(2)
         for trip in (first, second):
-            await trip.until_seal()
-            await trip.call.done_writing()
-            await trip.rest()
+            await _whole(trip)
         await gone(world.book, photos=2)
         assert len(world.stepped.jobs) == 2, "the third one never came"
 
@@ -107,17 +117,12 @@ async def test_the_queue_is_bounded() -> None:
 async def test_cancelled_while_queued() -> None:
     async with running(slots=1, queue=1) as world:
         first = await world.rendering()
-        lease = new_lease()
-        second = world.trip(lease=lease)
-        await second.send(*scrubbed(lease.photo_id))
-        await second.read()
+        second, _ = await _queued(world)
         second.call.cancel()
         await eventually(lambda: len(world.book.held) == 1)
         assert world.value("queue_photos", service_class="standard") == 0
         world.stepped.go_on.release()
-        await first.until_seal()
-        await first.call.done_writing()
-        await first.rest()
+        await _whole(first)
         assert len(world.stepped.jobs) == 1
         await gone(world.book, photos=2)
 
@@ -175,11 +180,9 @@ async def test_stopping_waits_for_the_thread_and_lets_go_before_it_is_over() -> 
     ):
         await world.rendering()
     stopping = asyncio.create_task(world.slots.stop())
-    for _ in range(100):
-        await asyncio.sleep(0)
+    await eventually(lambda: not world.slots.ready)
     assert not stopping.done()
     assert not engine.closed
-    assert not world.slots.ready
     engine.go_on.release()
     await stopping
     assert engine.closed
