@@ -1,16 +1,20 @@
-"""The file that lists the replicas' logs: what is right in it is read, what is wrong is named in one line."""
+"""The replicas' logs: the file that lists them, of which what is wrong is named in one line, and how one is asked."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mesh.errors import ConfigError
+from mesh.clock import SystemClock
+from mesh.errors import ConfigError, Unavailable
 from mesh.transparency.note import Signer
-from services.purge.shards import Shard, load
+from services.purge import shards
+from services.purge.shards import Shard, Shards, load
 
 VKEY = Signer("mayfly.test/a", Ed25519PrivateKey.from_private_bytes(b"l" * 32)).verifier.vkey
 GOOD = {"origin": "mayfly.test/a", "vkey": VKEY, "url": "mtls://purge-0:9100/log/"}
@@ -56,6 +60,25 @@ def test_a_wrong_file(text: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text(text)
     with pytest.raises(ConfigError, match=says):
         load(tmp_path / "file")
+
+
+async def test_a_log_is_looked_at_twice_and_questions_share_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was decided just before the first look may not be integrated yet."""
+    monkeypatch.setattr(shards, "_SETTLE", 0.05)
+    looks: list[set[str]] = []
+
+    def look(shard: Shard, photo_ids: Collection[str], since: float) -> set[str]:
+        looks.append(set(photo_ids))
+        if len(looks) == 4:
+            raise ConnectionRefusedError
+        return {"early"} if len(looks) == 1 else {"late"} if len(looks) == 2 else set()
+
+    one = Shards([Shard("b", "", "")], look, SystemClock())
+    answers = await asyncio.gather(*[one.ended(name, 0.0) for name in ("early", "late", "never")])
+    assert answers == [True, True, False]
+    assert looks == [{"early", "late", "never"}, {"late", "never"}]
+    with pytest.raises(Unavailable):
+        await one.ended("unknown", 0.0)
 
 
 def _vkey(name: str) -> str:
