@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import grpc
 
 from clients.local.pki import TRUST_DOMAIN, Pki
-from mesh import frames
+from mesh import frames, streams
 from mesh.channel import open_channel
 from mesh.custody.book import LeaseRef
 from mesh.custody.metadata import to_metadata
@@ -48,7 +48,7 @@ async def photos_come_without_a_lease(site: Site) -> AsyncIterator[None]:
             lease = LeaseRef(f"{number:032x}", time.time() - 1)
             call = channel.stream_stream("/mayfly.ingest.v1.IngestService/Scrub")(metadata=to_metadata(lease))
             with suppress(grpc.RpcError, asyncio.InvalidStateError):
-                await call.write(frames.encode_chunk((b"a photo",), 7))
+                await streams.write(call, frames.encode_chunk((b"a photo",), 7))
             assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         yield
 
